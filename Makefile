@@ -1,0 +1,38 @@
+# Everything a newcomer needs: `make demo` and `make test`. Both make their own .venv and need no network once it stands.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+NATIVE := $(wildcard src/goodminima/population/native/*.cpp src/goodminima/population/native/*.h)
+
+.PHONY: install demo test test-all lint types bench clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml setup.py $(NATIVE)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/goodminima run chiang2023/table2 --scale smoke --data digits --store sqlite:///demo/goodminima.db
+	$(BIN)/goodminima report --store sqlite:///demo/goodminima.db --out demo/report
+
+test: install lint types
+	$(BIN)/python -m pytest
+
+test-all: install lint types
+	$(BIN)/python -m pytest -m ''
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/pyright
+
+bench: install
+	$(BIN)/python benchmarks/guess_and_check.py
+
+clean:
+	rm -rf build demo .pytest_cache .ruff_cache src/*.egg-info

@@ -1,0 +1,26 @@
+"""The one thing pyproject.toml cannot say: a compiled kernel that may fail to build without failing the install."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+SOURCE = Path("src/goodminima/population/native/kernel.cpp")
+
+
+def optional_kernel() -> list:
+    if not SOURCE.exists():
+        return []
+    from pybind11.setup_helpers import Pybind11Extension
+
+    return [
+        Pybind11Extension(
+            "goodminima.population.native._kernel",
+            [str(SOURCE)],
+            cxx_std=17,
+            extra_compile_args=["-O3"],
+            optional=True,
+        )
+    ]
+
+
+setup(ext_modules=optional_kernel())

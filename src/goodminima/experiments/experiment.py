@@ -1,0 +1,222 @@
+"""What an experiment is: one table or figure of a paper, declared as data."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+
+SCALES = ("smoke", "laptop", "paper")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A value as a paper prints it; `standard_error` is None where the paper gives none."""
+
+    mean: float
+    standard_error: float | None = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """A unit of work whose every replicate fills all its measures: one row of a table, say, with all its loss bins.
+
+    Args:
+        name: Unique in the experiment, short, as typed after `--only`: `n=4/G&C`.
+        settings: What the experiment's function needs to know: sample count, optimiser, ...
+        measures: The names of the values that a replicate returns, in the order of the table's columns.
+        printed: The paper's value of each measure that it prints.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    measures: tuple[str, ...]
+    printed: Mapping[str, Printed] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.printed) - set(self.measures)
+        if unknown:
+            raise ValueError(f"Cell {self.name!r}: printed values for measures it does not have: {sorted(unknown)}")
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """How much of an experiment runs: `replicates` per cell, and settings that go with the scale.
+
+    Args:
+        replicates: Independent replicates a cell.
+        settings: Budgets and sizes, read by the experiment's function.
+        cells: Names of the cells that this scale runs; None for all.
+    """
+
+    replicates: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    cells: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.replicates < 1:
+            raise ValueError(f"Scale: replicates must be at least 1, got {self.replicates}")
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """Where a replicate stands, for the live line: `done` of `wanted` in `unit`, after `effort` in `effort_unit`."""
+
+    done: float
+    wanted: float
+    unit: str = "solutions"
+    effort: float = 0.0
+    effort_unit: str = "guesses"
+
+
+def silent(progress: Progress) -> None:
+    """The reporter of whoever does not want to be told."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What one replicate may depend on, and nothing else may enter its numbers.
+
+    Args:
+        experiment: Name of the experiment.
+        scale_settings: `Scale.settings` of the chosen scale.
+        replicate: Number of the replicate, from 0.
+        seed: The run's seed.
+        data: Name or folder of an image data set; None for experiments on toy data.
+        device: Where tensors live.
+        report: Called now and then with a `Progress`.
+    """
+
+    experiment: str
+    scale_settings: Mapping[str, Any]
+    replicate: int
+    seed: int
+    data: str | None
+    device: str = "cpu"
+    report: Callable[[Progress], None] = silent
+
+    def key(self, *words: str | int) -> int:
+        """A 63-bit seed that depends on the run's seed, the replicate and `words`, and on nothing else.
+
+        >>> context = Context(experiment="e", scale_settings={}, replicate=3, seed=0, data=None)
+        >>> context.key("task") == context.key("task"), context.key("task") == context.key("net")
+        (True, False)
+        """
+        entropy = [self.seed, self.replicate, *(_as_integer(word) for word in words)]
+        return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _as_integer(word: str | int) -> int:
+    return word if isinstance(word, int) else int.from_bytes(word.encode(), "big")
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What one replicate found.
+
+    Args:
+        values: Measure -> its value, or None where this replicate found nothing to measure (counted, never dropped).
+        counts: Integers worth keeping: guesses, hits per bin, members trained. Adding two replicates' counts is valid.
+        arrays: What the picture needs: small float arrays, stored as safetensors.
+        note: One line on anything unusual: a budget that ended first.
+    """
+
+    values: Mapping[str, float | None]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    note: str = ""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Experiment:
+    """One table or figure of a paper.
+
+    Args:
+        name: `paper/entry`, as typed on the command line.
+        title: What a reader sees above the table.
+        claim: What the paper concludes from it, in one sentence of ours.
+        source: Authors, year, table or figure.
+        cells: The units of work, in the order of the table.
+        scales: `smoke`, `laptop`, `paper` -> Scale.
+        run_cell: Runs one replicate of one cell. Pure: everything it needs is in its arguments.
+        data: Default data set, or None for toy experiments, which take no `--data`.
+        percent: Whether values are fractions to be shown as per cent.
+        row_labels: Names of the settings that label a row of the table, in order.
+        picture: Name of the drawing function in `report.figures`, or None.
+        remarks: Where ours differs from the paper; printed under the table.
+    """
+
+    name: str
+    title: str
+    claim: str
+    source: str
+    cells: tuple[Cell, ...]
+    scales: Mapping[str, Scale]
+    run_cell: Callable[[Cell, Context], Outcome]
+    data: str | None = None
+    percent: bool = True
+    row_labels: tuple[str, ...] = ()
+    picture: str | None = None
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [cell.name for cell in self.cells]
+        if len(set(names)) != len(names):
+            raise ValueError(f"Experiment {self.name!r}: two cells share a name: {names}")
+        if set(self.scales) != set(SCALES):
+            raise ValueError(f"Experiment {self.name!r}: scales must be {SCALES}, got {tuple(self.scales)}")
+        for scale in self.scales.values():
+            unknown = set(scale.cells or ()) - set(names)
+            if unknown:
+                raise ValueError(f"Experiment {self.name!r}: a scale names cells that do not exist: {sorted(unknown)}")
+
+    def cells_at(self, scale: str) -> tuple[Cell, ...]:
+        """The cells that a scale runs, in table order."""
+        chosen = self.scales[scale].cells
+        return self.cells if chosen is None else tuple(cell for cell in self.cells if cell.name in chosen)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """One measure of one cell over its replicates, beside the paper's value.
+
+    `n` counts replicates with a value, `replicates` all that ran; the gap between them is what was left out.
+    """
+
+    n: int
+    replicates: int
+    mean: float | None
+    standard_error: float | None
+    printed: Printed | None
+
+    @property
+    def difference(self) -> float | None:
+        """(ours - paper's) in combined standard errors; None where either side has no mean or no spread."""
+        if self.mean is None or self.standard_error is None or self.printed is None:
+            return None
+        combined = math.hypot(self.standard_error, self.printed.standard_error or 0.0)
+        return (self.mean - self.printed.mean) / combined if combined > 0 else None
+
+
+def summarise(values: Sequence[float | None], printed: Printed | None = None) -> Summary:
+    """Mean and standard error over replicates; a replicate without a value is counted but has no part in the mean.
+
+    >>> summary = summarise([0.5, 0.7, None], Printed(0.65, 0.05))
+    >>> summary.n, summary.replicates, round(summary.mean, 3), round(summary.standard_error, 3)
+    (2, 3, 0.6, 0.1)
+    >>> round(summary.difference, 2)
+    -0.45
+    """
+    seen = np.array([value for value in values if value is not None], dtype=np.float64)
+    mean = float(seen.mean()) if len(seen) else None
+    error = float(seen.std(ddof=1) / math.sqrt(len(seen))) if len(seen) > 1 else None
+    return Summary(n=len(seen), replicates=len(values), mean=mean, standard_error=error, printed=printed)

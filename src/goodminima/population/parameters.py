@@ -1,0 +1,42 @@
+"""Where each parameter of a net lies in the flat vector theta: the order of `net.named_parameters()`."""
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import nn
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One parameter tensor's place in theta: `theta[start:stop].view(shape)`."""
+
+    name: str
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether this is a weight (two axes or more) and not a bias or a scale."""
+        return len(self.shape) > 1
+
+
+def slots(net: nn.Module) -> tuple[Slot, ...]:
+    """The slots of all parameters of `net`, in order; their sizes add up to D.
+
+    >>> [(slot.name, slot.start, slot.stop) for slot in slots(nn.Linear(3, 2))]
+    [('weight', 0, 6), ('bias', 6, 8)]
+    """
+    found, start = [], 0
+    for name, parameter in net.named_parameters():
+        found.append(Slot(name, start, start + parameter.numel(), tuple(parameter.shape)))
+        start = found[-1].stop
+    if not found:
+        raise ValueError(f"{type(net).__name__} has no parameters: there is nothing to search")
+    return tuple(found)
+
+
+def num_parameters(net: nn.Module) -> int:
+    """D, the length of theta."""
+    return slots(net)[-1].stop

@@ -1,0 +1,143 @@
+"""Priors: distributions over theta from which guesses are drawn. Draw k of seed s depends on (s, k) alone."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt64
+from torch import Tensor, nn
+
+from goodminima.population import generator
+from goodminima.population.parameters import Slot, num_parameters, slots
+
+
+class AbstractPrior(ABC):
+    """A distribution over the parameter vectors of a net."""
+
+    @abstractmethod
+    def draw(
+        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
+    ) -> Float[Tensor, "P D"]:
+        """Guesses number `indices` of `seed`, float32. Drawn on the CPU, so that every device sees the same bits."""
+
+
+class AbstractBox(AbstractPrior):
+    """A prior uniform on a box centred at 0: all that distinguishes one box from another is its half widths."""
+
+    @abstractmethod
+    def half_width(self, slot: Slot, net: nn.Module) -> float:
+        """Half the box's width along the parameters in one slot."""
+
+    def half_widths(self, net: nn.Module) -> Float[np.ndarray, "D"]:
+        """Half the box's width along each parameter, float32."""
+        widths = np.empty(num_parameters(net), np.float32)
+        for slot in slots(net):
+            widths[slot.start : slot.stop] = self.half_width(slot, net)
+        return widths
+
+    def draw(
+        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
+    ) -> Float[Tensor, "P D"]:
+        widths = self.half_widths(net)
+        unit = generator.uniform(seed, indices, len(widths))
+        unit *= widths
+        return torch.from_numpy(unit).to(device)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Cube(AbstractBox):
+    """Uniform on [-radius, radius]^D (Chiang et al. 2023, section 4.1.1, with radius 1; Table 7 with 2 and 5)."""
+
+    radius: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_positive("Cube.radius", self.radius)
+
+    def half_width(self, slot: Slot, net: nn.Module) -> float:
+        return self.radius
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FanOut(AbstractBox):
+    """Weights uniform within 1/sqrt(outputs of their layer), biases uniform within `bias_radius`.
+
+    The start of linear models and toy MLPs in the code behind Chiang et al. 2023, where it is called "regular"; PyTorch's
+    own initialisation divides by the inputs instead.
+    """
+
+    bias_radius: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_positive("FanOut.bias_radius", self.bias_radius)
+
+    def half_width(self, slot: Slot, net: nn.Module) -> float:
+        return 1 / math.sqrt(slot.shape[0]) if slot.is_matrix else self.bias_radius
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TorchDefault(AbstractBox):
+    """The distribution of `nn.Linear`'s and `nn.Conv2d`'s `reset_parameters`: uniform within 1/sqrt(fan in), biases too."""
+
+    def half_width(self, slot: Slot, net: nn.Module) -> float:
+        owner = net.get_submodule(slot.name.rpartition(".")[0])
+        if not isinstance(owner, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            raise ValueError(
+                f"TorchDefault knows Linear and Conv layers, got {type(owner).__name__} for {slot.name!r}: "
+                "use Cube, Gaussian or Sphere, or write an AbstractBox"
+            )
+        return 1 / math.sqrt(math.prod(owner.weight.shape[1:]))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Gaussian(AbstractPrior):
+    """Independent normal entries with standard deviation `std`."""
+
+    std: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_positive("Gaussian.std", self.std)
+
+    def draw(
+        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
+    ) -> Float[Tensor, "P D"]:
+        normal = _normal(seed, indices, num_parameters(net))
+        return torch.from_numpy((self.std * normal).astype(np.float32)).to(device)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Sphere(AbstractPrior):
+    """Uniform on the sphere ||theta|| = norm (Chiang et al. 2023, Tables 7 and 8, with norm 100)."""
+
+    norm: float = 100.0
+
+    def __post_init__(self) -> None:
+        _check_positive("Sphere.norm", self.norm)
+
+    def draw(
+        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
+    ) -> Float[Tensor, "P D"]:
+        normal = _normal(seed, indices, num_parameters(net))
+        normal *= self.norm / np.linalg.norm(normal, axis=1, keepdims=True)
+        return torch.from_numpy(normal.astype(np.float32)).to(device)
+
+
+def _normal(seed: int, indices: UInt64[np.ndarray, "P"], size: int) -> Float[np.ndarray, "P D"]:
+    """Standard normal entries by the Box-Muller transform of uniform pairs, in float64."""
+    unit = generator.uniform(seed, indices, 2 * ((size + 1) // 2)).astype(np.float64)
+    radius_source, angle = (unit[:, 0::2] + 1) / 2, np.pi * unit[:, 1::2]
+    radius = np.sqrt(-2 * np.log1p(-radius_source))  # 1 - u lies in (0, 1]: the logarithm is finite
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=2)
+    return pairs.reshape(len(indices), -1)[:, :size]
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be positive and finite, got {value}")

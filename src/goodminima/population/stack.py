@@ -1,0 +1,119 @@
+"""Recognising a stack: a net that is a plain sequence of convolutions, linear maps, ReLUs and poolings.
+
+Such a net is the little program that the fast paths run for many members at once. Anything else is still a valid net: it
+goes through `torch.func`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+from torch import nn
+
+from goodminima.population.parameters import slots
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """A 2-D convolution; `weight` and `bias` are offsets into theta, -1 for no bias."""
+
+    weight: int
+    bias: int
+    in_channels: int
+    out_channels: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """An affine map; `weight` and `bias` are offsets into theta, -1 for no bias."""
+
+    weight: int
+    bias: int
+    in_features: int
+    out_features: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ReLU:
+    """max(0, x)."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Max or average pooling without padding."""
+
+    kind: str  # "max" or "average"
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """All axes of an example into one."""
+
+
+Layer = Conv | Linear | ReLU | Pool | Flatten
+Stack = tuple[Layer, ...]
+
+
+def stack_of(net: nn.Module) -> Stack | None:
+    """The layers of `net` in order if it is a stack, else None.
+
+    A stack is a (nested) `nn.Sequential` of Conv2d (ungrouped, undilated, zero-padded), Linear, ReLU, MaxPool2d and
+    AvgPool2d (unpadded, floor mode) and Flatten, no layer used twice. Subclasses count as long as they leave `forward` alone.
+
+    >>> [type(layer).__name__ for layer in stack_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))]
+    ['Flatten', 'Linear']
+    >>> stack_of(nn.Sequential(nn.Linear(4, 2), nn.Tanh())) is None
+    True
+    """
+    offsets = {slot.name: slot.start for slot in slots(net)}
+    modules = list(_leaves(net, ""))
+    if len({id(module) for _, module in modules}) < len(modules):
+        return None  # a shared layer has one slot but two places
+    layers = [_layer(name, module, offsets) for name, module in modules]
+    known = [layer for layer in layers if layer is not None]
+    return tuple(known) if len(known) == len(layers) else None
+
+
+def _leaves(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+        for name, child in module.named_children():
+            yield from _leaves(child, f"{prefix}{name}.")
+    elif not isinstance(module, nn.Identity):
+        yield prefix, module
+
+
+def _layer(prefix: str, module: nn.Module, offsets: dict[str, int]) -> Layer | None:
+    weight, bias = offsets.get(f"{prefix}weight", -1), offsets.get(f"{prefix}bias", -1)
+    match module:
+        case nn.Linear():
+            return Linear(weight, bias, module.in_features, module.out_features)
+        case nn.Conv2d(groups=1, dilation=(1, 1), padding_mode="zeros", padding=tuple()):
+            kernel, stride, padding = (_pair(value) for value in (module.kernel_size, module.stride, module.padding))
+            return Conv(weight, bias, module.in_channels, module.out_channels, kernel, stride, padding)
+        case nn.ReLU():
+            return ReLU()
+        case nn.MaxPool2d(padding=0, dilation=1, ceil_mode=False, return_indices=False):
+            return Pool("max", _pair(module.kernel_size), _pair(module.stride))
+        case nn.AvgPool2d(padding=0, ceil_mode=False, divisor_override=None):
+            return Pool("average", _pair(module.kernel_size), _pair(module.stride))
+        case nn.Flatten(start_dim=1, end_dim=-1):
+            return Flatten()
+        case _:
+            return None
+
+
+def _pair(value: int | tuple[int, ...] | str) -> tuple[int, int]:
+    if isinstance(value, int):
+        return (value, value)
+    first, second = value
+    return (int(first), int(second))

@@ -1,0 +1,66 @@
+"""A Task: the fixed data of one experiment."""
+
+from dataclasses import dataclass
+from typing import final
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Inputs with their labels.
+
+    Args:
+        x: Inputs, float32, first axis the examples.
+        y: Labels, int64, from 0 to `num_classes - 1`.
+    """
+
+    x: Float[Tensor, "N ..."]
+    y: Int[Tensor, "N"]
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y):
+            raise ValueError(f"Examples: as many labels as inputs are needed, got {len(self.x)} and {len(self.y)}")
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def to(self, device: str) -> "Examples":
+        """The same examples on another device."""
+        return Examples(self.x.to(device), self.y.to(device))
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """Fixed data: what is learned from, and what generalisation is measured on.
+
+    Args:
+        train: The training examples.
+        test: The test examples.
+        num_classes: Number of classes C.
+        name: Short name, `mnist 3/8 n=16`.
+        origin: Where the data came from: a hub name, a folder, a generator.
+        extra: Unseen labelled examples, where an experiment needs them.
+    """
+
+    train: Examples
+    test: Examples
+    num_classes: int
+    name: str
+    origin: str
+    extra: Examples | None = None
+
+    def to(self, device: str) -> "Task":
+        """The same task on another device."""
+        extra = None if self.extra is None else self.extra.to(device)
+        return Task(
+            train=self.train.to(device),
+            test=self.test.to(device),
+            num_classes=self.num_classes,
+            name=self.name,
+            origin=self.origin,
+            extra=extra,
+        )
