@@ -68,7 +68,7 @@ def stack_of(net: nn.Module) -> Stack | None:
     """The layers of `net` in order if it is a stack, else None.
 
     A stack is a (nested) `nn.Sequential` of Conv2d (ungrouped, undilated, zero-padded), Linear, ReLU, MaxPool2d and
-    AvgPool2d (unpadded, floor mode) and Flatten, no layer used twice. Subclasses count as long as they leave `forward` alone.
+    AvgPool2d (unpadded, floor mode) and Flatten, no weights used twice. Subclasses count as long as they leave `forward` alone.
 
     >>> [type(layer).__name__ for layer in stack_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))]
     ['Flatten', 'Linear']
@@ -77,8 +77,9 @@ def stack_of(net: nn.Module) -> Stack | None:
     """
     offsets = {slot.name: slot.start for slot in slots(net)}
     modules = list(_leaves(net, ""))
-    if len({id(module) for _, module in modules}) < len(modules):
-        return None  # a shared layer has one slot but two places
+    owners = [id(module) for _, module in modules if next(module.parameters(), None) is not None]
+    if len(set(owners)) < len(owners):
+        return None  # a repeated layer has one slot but two places
     layers = [_layer(name, module, offsets) for name, module in modules]
     known = [layer for layer in layers if layer is not None]
     return tuple(known) if len(known) == len(layers) else None
@@ -86,7 +87,7 @@ def stack_of(net: nn.Module) -> Stack | None:
 
 def _leaves(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        for name, child in module.named_children():
+        for name, child in zip(module._modules, module, strict=True):  # named_children() leaves out repeated layers
             yield from _leaves(child, f"{prefix}{name}.")
     elif not isinstance(module, nn.Identity):
         yield prefix, module

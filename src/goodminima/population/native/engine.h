@@ -1,0 +1,85 @@
+// What an instruction set offers. `lanes.h` is compiled once for each, and fills in one `Engine`.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "program.h"
+
+namespace goodminima {
+
+// Images that one call of `Engine::evaluate` shows together at most.
+constexpr Size max_together = 8;
+
+// Bytes to the largest vector register, so that no load straddles two cache lines.
+constexpr std::size_t alignment = 64;
+
+class Buffer {
+  public:
+    explicit Buffer(Size floats) : data_(static_cast<float*>(::operator new(bytes(floats), std::align_val_t(alignment)))) {
+        std::fill(data_.get(), data_.get() + floats, 0.0f);
+    }
+    float* get() const { return data_.get(); }
+
+  private:
+    static std::size_t bytes(Size floats) { return static_cast<std::size_t>(std::max<Size>(floats, 1)) * sizeof(float); }
+    struct Free {
+        void operator()(float* pointer) const { ::operator delete(pointer, std::align_val_t(alignment)); }
+    };
+    std::unique_ptr<float, Free> data_;
+};
+
+// Scratch of one call: every thread has its own.
+struct Workspace {
+    Workspace(const Program& program, Size lanes)
+        : theta(program.parameters * lanes),
+          spatial{Buffer(program.largest_spatial * lanes), Buffer(program.largest_spatial * lanes)},
+          band(8 * program.largest_band * lanes),
+          features(program.feature_size * max_together * lanes),
+          flat{Buffer(program.largest_flat * max_together * lanes), Buffer(program.largest_flat * max_together * lanes)} {}
+    Buffer theta;
+    Buffer spatial[2];
+    Buffer band;
+    Buffer features;
+    Buffer flat[2];
+};
+
+// A run of consecutive parameters: the weight of one layer, or what lies between two of them.
+struct Run {
+    Size begin, end;
+    bool normalised;  // whether its Frobenius norm enters the normaliser
+};
+
+// What is drawn: numbers `half_width[i] * u`, u uniform on [-1, 1), cut into runs.
+struct Draws {
+    const float* half_width;
+    std::vector<Run> runs;
+    std::uint64_t seed;
+    double unit;
+};
+
+// How one image judges the members: see `score` in lanes.h.
+struct Bounds {
+    float least_margin, largest_loss;
+};
+
+// All arrays have the lane innermost; pointers to floats are aligned to `alignment`.
+struct Engine {
+    const char* name;
+    Size lanes;
+    // Fills theta[D][lanes] with guesses index[lanes]; `scale` gets 1 / normaliser, 0 where that is not a normal number.
+    void (*draw)(const Draws&, const std::uint64_t* index, float* theta, float* scale);
+    // Logits [count][C][lanes] of `count` <= max_together images; they lie in the workspace until the next call.
+    const float* (*evaluate)(const Program&, const float* theta, const float* images, Size count, Workspace&);
+    // Adds an image to the members' loss and smallest margin; bit l of the answer says whether lane l is still within bounds.
+    std::uint32_t (*score)(const float* logits, Size num_classes, Size label, const float* scale, Bounds, float* loss, float* margin);
+    // `rounds` x `spin_flops` floating-point operations in registers: what the machine can do at most.
+    float (*spin)(std::int64_t rounds);
+    Size spin_flops;
+};
+
+}  // namespace goodminima

@@ -1,0 +1,81 @@
+"""Where numbers came from: versions of the software, the revision of its source, and a hash of the configuration."""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from goodminima.experiments.experiment import Cell
+
+
+def as_json(value: Any) -> Any:
+    """`value` in JSON's own types, the same for equal settings in every process.
+
+    Raises:
+        ValueError: A setting is of a type whose text may differ between processes, so that no hash could be trusted.
+
+    >>> as_json({"bins": (0.3, 0.35), "net": None})
+    {'bins': [0.3, 0.35], 'net': None}
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): as_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(each) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"type": type(value).__name__, **as_json(asdict(value))}
+    raise ValueError(f"settings hold a {type(value).__name__} ({value!r}): use numbers, text, tuples and dataclasses only")
+
+
+def configuration(cell: Cell, scale_settings: Mapping[str, Any], *, device: str) -> dict[str, Any]:
+    """Everything beside data, seed and replicate that a replicate's numbers depend on."""
+    return {"cell": as_json(cell.settings), "scale": as_json(scale_settings), "device": device}
+
+
+def hash_of(configured: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that differ when a configuration does.
+
+    >>> hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1}), hash_of({"a": 1}) == hash_of({"a": 2})
+    (True, False)
+    """
+    return hashlib.sha256(json.dumps(configured, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of what computes the numbers, and the platform it runs on."""
+    packages = ("goodminima", "torch", "numpy")
+    return {
+        **{name: importlib.metadata.version(name) for name in packages},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+@functools.cache
+def revision() -> str:
+    """The git revision of this source, `+dirty` if files differ from it; the version where there is no repository.
+
+    A package installed into an environment inside somebody's own repository is not of that repository: this very file
+    has to be tracked.
+    """
+    here = Path(__file__)
+    try:
+        _git(here.parent, "ls-files", "--error-unmatch", here.name)
+        commit = _git(here.parent, "rev-parse", "HEAD")
+        changed = _git(here.parent, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return versions()["goodminima"]
+    return commit + ("+dirty" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ("git", "-C", str(folder), *arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -1,0 +1,74 @@
+"""What a store knows about one experiment: the input of tables, records and pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+from goodminima.experiments.experiment import Cell, Experiment, Outcome, Summary, summarise
+from goodminima.run.provenance import configuration, hash_of
+from goodminima.run.store import Group, Identity, Replicate, Store
+
+
+def identity_of(experiment: Experiment, cell: Cell, *, group: Group, replicate: int) -> Identity:
+    """The identity that a replicate has under the experiment's present settings."""
+    settings = experiment.scales[group.scale].settings
+    return Identity(
+        experiment=group.experiment,
+        scale=group.scale,
+        cell=cell.name,
+        replicate=replicate,
+        data=group.data,
+        seed=group.seed,
+        config_hash=hash_of(configuration(cell, settings, device=group.device)),
+    )
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """The stored replicates of one experiment at one scale, on one data set, seed and device.
+
+    Args:
+        experiment: The experiment.
+        group: Scale, data, seed and device.
+        replicates: Name of each cell of the scale, in table order -> its replicates, in replicate order.
+        outdated: How many replicates were left out because they were made with other settings than today's.
+    """
+
+    experiment: Experiment
+    group: Group
+    replicates: Mapping[str, tuple[Replicate, ...]]
+    outdated: int = 0
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of the scale, in table order."""
+        return self.experiment.cells_at(self.group.scale)
+
+    def outcomes(self, cell: str) -> tuple[Outcome, ...]:
+        """The outcomes of a cell in replicate order."""
+        return tuple(replicate.outcome for replicate in self.replicates[cell])
+
+    def summary(self, cell: Cell, measure: str) -> Summary:
+        """One measure of one cell over its replicates, beside the paper's value."""
+        values = [outcome.values[measure] for outcome in self.outcomes(cell.name)]
+        return summarise(values, cell.printed.get(measure))
+
+    def all_replicates(self) -> list[Replicate]:
+        """Every replicate, cell by cell."""
+        return [replicate for cell in self.cells for replicate in self.replicates[cell.name]]
+
+
+def load_results(store: Store, experiment: Experiment, *, group: Group) -> Results:
+    """Reads from the store what belongs to the experiment as it is declared today."""
+    cells = experiment.cells_at(group.scale)
+    expected = {cell.name: identity_of(experiment, cell, group=group, replicate=0).config_hash for cell in cells}
+    rows = store.rows(group)
+    current = [row for row in rows if expected.get(row.identity.cell) == row.identity.config_hash]
+    by_cell = {cell.name: tuple(row for row in current if row.identity.cell == cell.name) for cell in cells}
+    return Results(experiment=experiment, group=group, replicates=by_cell, outdated=len(rows) - len(current))
+
+
+def empty_results(experiment: Experiment, *, group: Group) -> Results:
+    """The results of an experiment that was never run."""
+    return Results(experiment=experiment, group=group, replicates={cell.name: () for cell in experiment.cells_at(group.scale)})

@@ -1,0 +1,51 @@
+"""What makes a guess a solution, and how a search ended."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import final
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+class Status(StrEnum):
+    """How a search ended."""
+
+    SOLVED = "solved"
+    BUDGET_SPENT = "budget spent"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """Every training example right, and the normalised loss in (loss_above, loss_below], nats per example.
+
+    Reference: Chiang et al. 2023, section 4.1.1; the bins of Tables 2 and 3.
+
+    >>> str(Fits(0.3, 0.35))
+    '(0.3, 0.35]'
+    """
+
+    loss_above: float = -math.inf
+    loss_below: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.loss_above < self.loss_below:
+            raise ValueError(f"Fits: loss_above must be less than loss_below, got {self.loss_above}, {self.loss_below}")
+
+    def __str__(self) -> str:
+        return f"({self.loss_above:g}, {self.loss_below:g}]"
+
+    def holds(self, loss: Float[Tensor, "P"], smallest_margin: Float[Tensor, "P"]) -> Bool[Tensor, "P"]:
+        """Whether members fit, from their normalised losses and smallest margins. NaN never fits."""
+        return (smallest_margin > 0) & (loss > self.loss_above) & (loss <= self.loss_below)
+
+
+def bins(edges: tuple[float, ...]) -> tuple[Fits, ...]:
+    """Neighbouring bins with the given edges.
+
+    >>> [str(fits) for fits in bins((0.3, 0.35, 0.4))]
+    ['(0.3, 0.35]', '(0.35, 0.4]']
+    """
+    return tuple(Fits(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True))

@@ -1,0 +1,21 @@
+"""Random streams: one seed, as many independent generators as there are things to draw."""
+
+import numpy as np
+
+
+def stream(seed: int, *words: int) -> np.random.Generator:
+    """The generator of `seed` that belongs to `words`, independent of every other one.
+
+    Args:
+        seed: At least 0, of any size.
+        words: What is drawn, as integers of at least 0.
+
+    Raises:
+        ValueError: If the seed is negative.
+
+    >>> stream(0, 1).random() == stream(0, 1).random(), stream(0, 1).random() == stream(0, 2).random()
+    (True, False)
+    """
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=words))

@@ -1,0 +1,200 @@
+"""SGD stopped at a loss level: each member is frozen once it fits and its normalised loss has come down into the bin."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from goodminima.population.normalise import norm_product
+from goodminima.population.population import Evaluator, Population, cross_entropy, evaluator_of, margins
+from goodminima.population.priors import AbstractPrior
+from goodminima.search.fits import Fits, Status
+from goodminima.tasks.task import Examples, Task
+from goodminima.train.sgd import SGD, State, init, minibatches, step
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The members that ended in one bin.
+
+    Args:
+        fits: The bin.
+        hits: How many members ended in it.
+        theta: (M, D), the first `keep` of them, frozen.
+        members: Their numbers.
+    """
+
+    fits: Fits
+    hits: int
+    theta: Float[Tensor, "M D"]
+    members: tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a population of SGD runs ended as.
+
+    Args:
+        net: The net that was trained.
+        trained: How many members were trained.
+        bins: One entry per requested `Fits`.
+        status: SOLVED if every bin has as many members as were wanted.
+    """
+
+    net: nn.Module
+    trained: int
+    bins: tuple[Frozen, ...]
+    status: Status
+
+    def population(self, which: int = 0) -> Population:
+        """The kept members of bin number `which`."""
+        return Population(self.net, self.bins[which].theta)
+
+
+def train_into_bins(
+    net: nn.Module,
+    task: Task,
+    *,
+    sgd: SGD,
+    start: AbstractPrior,
+    accept: Sequence[Fits],
+    wanted: int = 1,
+    keep: int = 100,
+    members: int = 64,
+    max_members: int = 6400,
+    seed: int = 0,
+    device: str = "cpu",
+    listen: Callable[[int, tuple[int, ...]], None] | None = None,
+) -> Trained:
+    """Trains blocks of `members` members until every bin has `wanted` of them, or `max_members` are spent.
+
+    Before each step a member's normalised loss over all training examples is looked at. For a bin (l, u] the member
+    stops the first time that it is right everywhere with a loss of at most u, and counts if that loss is above l. A
+    member's path does not depend on where it will stop, so one pass serves all bins. Blocks are always trained to the
+    end: stopping early would favour members that train fast.
+
+    Args:
+        net: Any module.
+        task: Its `train` is fitted; its `test` is never seen.
+        sgd: Step, epochs, batch.
+        start: Where members start: member k at draw k of `seed`.
+        accept: The bins.
+        wanted: Members asked for in each bin.
+        keep: Members remembered per bin, the first ones; all are counted.
+        members: Block size; part of what is computed, since a block is trained whole.
+        max_members: Most members trained.
+        seed: Seed of the starts and of the order of batches.
+        device: Where members live.
+        listen: Called after each block with the members trained so far and the hits of each bin.
+
+    Cost: a forward pass over all training examples and three over the batch, a step and member.
+
+    Reference: Chiang et al. 2023, section 4.2 ("we use SGD and apply early stopping when the desired loss level is
+    achieved"); the freezing is in their code.
+
+    Differs from paper: the authors train anew for each bin; the distribution of a bin's members is the same.
+    """
+    _check(accept, wanted=wanted, members=members, max_members=max_members)
+    train = task.train.to(device)
+    evaluate = evaluator_of(net, tuple(train.x.shape[1:]))
+    harvest = [_Harvest(fits, keep) for fits in accept]
+    trained = 0
+    while trained < max_members and any(bin_.hits < wanted for bin_ in harvest):
+        block = np.arange(trained, min(trained + members, max_members), dtype=np.uint64)
+        theta = start.draw(net, seed=seed, indices=block, device=device)
+        _train_block(net, evaluate, train, theta, torch.from_numpy(block.astype(np.int64)), sgd, seed, harvest)
+        trained += len(block)
+        if listen is not None:
+            listen(trained, tuple(bin_.hits for bin_ in harvest))
+    status = Status.SOLVED if all(bin_.hits >= wanted for bin_ in harvest) else Status.BUDGET_SPENT
+    return Trained(net=net, trained=trained, bins=tuple(bin_.frozen() for bin_ in harvest), status=status)
+
+
+@dataclass(slots=True)
+class _Harvest:
+    """What has been frozen in one bin so far."""
+
+    fits: Fits
+    keep: int
+    hits: int = 0
+    rows: list[tuple[int, Tensor]] = field(default_factory=list)
+    block: list[tuple[int, Tensor]] = field(default_factory=list)
+
+    def take(self, numbers: Tensor, theta: Tensor) -> None:
+        self.hits += len(numbers)
+        self.block += zip(numbers.tolist(), theta.clone(), strict=True)
+
+    def close_block(self) -> None:
+        """Keeps the block's first members by number, whichever step they were frozen at."""
+        self.rows += sorted(self.block, key=lambda row: row[0])[: self.keep - len(self.rows)]
+        self.block = []
+
+    def frozen(self) -> Frozen:
+        theta = torch.stack([row for _, row in self.rows]) if self.rows else torch.empty(0)
+        return Frozen(self.fits, self.hits, theta, tuple(number for number, _ in self.rows))
+
+
+def _train_block(
+    net: nn.Module,
+    evaluate: Evaluator,
+    train: Examples,
+    theta: Tensor,
+    numbers: Tensor,
+    sgd: SGD,
+    seed: int,
+    harvest: list[_Harvest],
+) -> None:
+    state, pending = init(theta), torch.ones(len(theta), len(harvest), dtype=torch.bool)  # bins a member may still enter
+    for _, rows in minibatches(len(train), sgd, seed):
+        pending = _freeze(net, evaluate, train, state.theta, numbers, pending, harvest)
+        active = pending.any(1) & state.theta.isfinite().all(1).cpu()
+        state, numbers, pending = _only(state, active), numbers[active], pending[active]
+        if not len(numbers):
+            break
+        state = step(evaluate, state, Examples(train.x[rows], train.y[rows]), sgd)
+    if len(numbers):
+        _freeze(net, evaluate, train, state.theta, numbers, pending, harvest)
+    for bin_ in harvest:
+        bin_.close_block()
+
+
+def _only(state: State, active: Bool[Tensor, "P"]) -> State:
+    return state if active.all() else state[active]
+
+
+@torch.no_grad()
+def _freeze(
+    net: nn.Module,
+    evaluate: Evaluator,
+    train: Examples,
+    theta: Tensor,
+    numbers: Tensor,
+    pending: Bool[Tensor, "P B"],
+    harvest: list[_Harvest],
+) -> Bool[Tensor, "P B"]:
+    """Puts members that have just come down to a bin's upper edge into that bin; returns what is still pending."""
+    logits = evaluate.logits(theta, train.x)
+    right = margins(logits, train.y).amin(1) > 0
+    loss = cross_entropy(logits / norm_product(net, theta)[:, None, None], train.y).mean(1)
+    pending = pending.clone()
+    for which, bin_ in enumerate(harvest):
+        stops = (right & (loss <= bin_.fits.loss_below)).cpu() & pending[:, which]
+        inside = stops & (loss > bin_.fits.loss_above).cpu()
+        if inside.any():
+            bin_.take(numbers[inside], theta[inside.to(theta.device)])
+        pending[:, which] &= ~stops
+    return pending
+
+
+def _check(accept: Sequence[Fits], *, wanted: int, members: int, max_members: int) -> None:
+    if not accept:
+        raise ValueError("accept needs at least one Fits")
+    for name, value in (("wanted", wanted), ("members", members), ("max_members", max_members)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")

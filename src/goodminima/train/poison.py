@@ -1,0 +1,90 @@
+"""Poisoned training: minima that fit the training set and get the test set wrong. They exist; training does not find them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from goodminima.population.population import Population
+from goodminima.tasks.task import Examples, Task
+from goodminima.train.sgd import SGD, train
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """A population trained with poison.
+
+    Args:
+        population: The members, as they ended.
+        train_accuracy: (P,) fraction of training examples right.
+        test_accuracy: (P,) fraction of test examples right; 0 is the worst minimum there is.
+        epochs: Epochs trained.
+    """
+
+    population: Population
+    train_accuracy: Float[Tensor, "P"]
+    test_accuracy: Float[Tensor, "P"]
+    epochs: int
+
+
+def poison(task: Task, *, repeats: int = 10) -> Examples:
+    """The training examples `repeats` times over, and every test example with its label moved on by one class.
+
+    With two classes that is the flipped label.
+
+    Reference: Chiang et al. 2023, section 3.1 and Table 1; the 10 repeats are in their code.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats must be at least 1, got {repeats}")
+    x = torch.cat([task.train.x.repeat_interleave(repeats, dim=0), task.test.x])
+    y = torch.cat([task.train.y.repeat_interleave(repeats), (task.test.y + 1) % task.num_classes])
+    return Examples(x, y)
+
+
+def poisoned_sgd(
+    net: nn.Module,
+    task: Task,
+    theta: Float[Tensor, "P D"],
+    *,
+    sgd: SGD,
+    repeats: int = 10,
+    seed: int = 0,
+    check_every: int = 10,
+    listen: Callable[[int, float], None] | None = None,
+) -> Poisoned:
+    """Fits the training set and the wrongly labelled test set together, until both are fitted or the epochs are over.
+
+    Args:
+        net: Any module.
+        task: Unlike everywhere else, its `test` is trained on, wrongly.
+        theta: Where members start.
+        sgd: Step, epochs, batch (of the poisoned set).
+        repeats: Copies of each training example.
+        seed: Order of the batches.
+        check_every: Epochs between two looks at the accuracies.
+        listen: Called at each look with the epoch and the mean test accuracy.
+
+    Cost: three forward passes of the poisoned set an epoch and member.
+    """
+    mixture, members, epochs = poison(task, repeats=repeats), theta, 0
+    for epoch, members in train(net, mixture, theta, sgd=sgd, seed=seed):
+        epochs = epoch + 1
+        if epochs % check_every and epochs != sgd.epochs:
+            continue
+        found = _measured(net, task, members, epochs)
+        if listen is not None:
+            listen(epochs, float(found.test_accuracy.mean()))
+        if bool((found.train_accuracy == 1).all() and (found.test_accuracy == 0).all()):
+            return found
+    return _measured(net, task, members, epochs)
+
+
+@torch.no_grad()
+def _measured(net: nn.Module, task: Task, theta: Tensor, epochs: int) -> Poisoned:
+    population = Population(net, theta)
+    train_accuracy = population.accuracy(task.train.x, task.train.y)
+    return Poisoned(population, train_accuracy, population.accuracy(task.test.x, task.test.y), epochs)

@@ -1,0 +1,96 @@
+"""Stochastic gradient descent on a whole population: every member its own start, all of them the same minibatches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from goodminima.population.population import Evaluator, cross_entropy, evaluator_of
+from goodminima.tasks.task import Examples
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SGD:
+    """Plain SGD with a constant step; momentum as in `torch.optim.SGD`.
+
+    Args:
+        lr: Learning rate.
+        epochs: Passes over the training examples.
+        batch_size: Examples a step; the last batch of an epoch may be smaller.
+        momentum: 0 for none.
+    """
+
+    lr: float
+    epochs: int
+    batch_size: int
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.lr > 0:
+            raise ValueError(f"SGD.lr must be positive, got {self.lr}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"SGD.momentum must lie in [0, 1), got {self.momentum}")
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(f"SGD: epochs and batch_size must be at least 1, got {self.epochs} and {self.batch_size}")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the next step needs: the members and their velocities."""
+
+    theta: Float[Tensor, "P D"]
+    velocity: Float[Tensor, "P D"]
+
+    def __getitem__(self, members: Tensor) -> "State":
+        return State(self.theta[members], self.velocity[members])
+
+
+def init(theta: Float[Tensor, "P D"]) -> State:
+    """Members at rest."""
+    return State(theta, torch.zeros_like(theta))
+
+
+def step(evaluate: Evaluator, state: State, batch: Examples, sgd: SGD) -> State:
+    """One step of every member on one batch, down the gradient of its mean cross entropy."""
+    theta = state.theta.detach().requires_grad_()
+    loss = cross_entropy(evaluate.logits(theta, batch.x), batch.y).mean(1).sum()  # members do not share parameters
+    (gradient,) = torch.autograd.grad(loss, theta)
+    velocity = sgd.momentum * state.velocity + gradient if sgd.momentum else gradient
+    return State(state.theta - sgd.lr * velocity, velocity)
+
+
+def minibatches(num_examples: int, sgd: SGD, seed: int) -> Iterator[tuple[int, Int[Tensor, "B"]]]:
+    """(epoch, indices of a batch): a fresh permutation each epoch, a function of the seed alone."""
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    for epoch in range(sgd.epochs):
+        for rows in torch.randperm(num_examples, generator=generator).split(sgd.batch_size):
+            yield epoch, rows
+
+
+def train(
+    net: nn.Module, examples: Examples, theta: Float[Tensor, "P D"], *, sgd: SGD, seed: int
+) -> Iterator[tuple[int, Float[Tensor, "P D"]]]:
+    """Yields (epoch, members) after each epoch.
+
+    Args:
+        net: The net.
+        examples: What is fitted.
+        theta: Where each member starts.
+        sgd: Step, epochs, batch.
+        seed: Order of the batches.
+
+    Cost: three forward passes of the training set an epoch and member.
+    """
+    evaluate, state = evaluator_of(net, tuple(examples.x.shape[1:])), init(theta)
+    epoch = 0
+    for following, rows in minibatches(len(examples), sgd, seed):
+        if following > epoch:
+            yield epoch, state.theta
+            epoch = following
+        state = step(evaluate, state, Examples(examples.x[rows], examples.y[rows]), sgd)
+    yield epoch, state.theta
