@@ -1,10 +1,11 @@
 """The fast path in PyTorch: a stack evaluated for many members at once with batched matrix products.
 
 Activations are kept as (P, C, N, H, W) or (P, F, N): members first, examples behind the channels, so that every layer is
-one (batched) matrix product and no transposition is paid between layers. Until the first layer with weights all members
-see the same input, so that layer is a single product for the whole population.
+one batched matrix product and no transposition is paid between layers. Until the first layer with weights all members see
+the same input, which is prepared once for the whole population.
 """
 
+from collections.abc import Mapping
 from functools import reduce
 
 import torch
@@ -15,12 +16,16 @@ from torch import Tensor
 from goodminima.population.stack import Conv, Flatten, Layer, Linear, Pool, ReLU, Stack
 
 
+Parts = Mapping[int, Tensor]  # offset in theta -> (P, size) part of it
+
+
 def logits(stack: Stack, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."]) -> Float[Tensor, "P N C"]:
     """Logits of every member on every example; differentiable in `theta`."""
     shared, layers = _until_weights(stack, x)
-    h = _first(layers[0], theta, shared)
+    parts = _by_offset(stack, theta)
+    h = _first(layers[0], parts, shared)
     for layer in layers[1:]:
-        h = _next(layer, theta, h)
+        h = _next(layer, parts, h)
     return h.transpose(1, 2)
 
 
@@ -54,6 +59,15 @@ def out_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
             return shape
 
 
+def _by_offset(stack: Stack, theta: Tensor) -> Parts:
+    """Each weight and bias by its offset. One split: the gradient of ten slices of theta would be ten whole thetas."""
+    offsets = sorted(
+        offset for layer in stack if isinstance(layer, Conv | Linear) for offset in (layer.weight, layer.bias) if offset >= 0
+    )
+    sizes = [stop - start for start, stop in zip(offsets, [*offsets[1:], theta.shape[1]], strict=True)]
+    return dict(zip(offsets, theta.split(sizes, dim=1), strict=True))
+
+
 def _until_weights(stack: Stack, x: Tensor) -> tuple[Tensor, Stack]:
     """Runs the layers without weights at the head of the stack once, for all members together."""
     for i, layer in enumerate(stack):
@@ -63,21 +77,26 @@ def _until_weights(stack: Stack, x: Tensor) -> tuple[Tensor, Stack]:
     raise ValueError("a stack needs at least one layer with weights")
 
 
-def _first(layer: Layer, theta: Tensor, x: Tensor) -> Tensor:
-    members = len(theta)
+def _first(layer: Layer, parts: Parts, x: Tensor) -> Tensor:
+    """The layer that all members share the input of: unfolded once, and expanded without a copy.
+
+    A batched product, although one large product would do: what a member gets must not depend on how many others share
+    the call, and large products round differently for different numbers of rows.
+    """
     if isinstance(layer, Linear):
-        weight = _weight(layer, theta).reshape(-1, layer.in_features)  # (P O, F)
-        h = (weight @ x.T).view(members, layer.out_features, -1)
-        return _add_bias(layer, theta, h)
+        return _add_bias(layer, parts, _shared_product(_weight(layer, parts), x.T))
     assert isinstance(layer, Conv)
     columns = F.unfold(x, layer.kernel, padding=layer.padding, stride=layer.stride)  # (N, K, L)
-    weight = _weight(layer, theta).reshape(-1, columns.shape[1])  # (P O, K)
-    h = weight @ columns.transpose(0, 1).flatten(1)  # (P O, N L)
+    h = _shared_product(_weight(layer, parts).flatten(2), columns.transpose(0, 1).flatten(1))  # (P, O, N L)
     sides = out_shape(layer, tuple(x.shape[1:]))[1:]
-    return _add_bias(layer, theta, h.view(members, layer.out_channels, len(x), *sides))
+    return _add_bias(layer, parts, h.unflatten(2, (len(x), *sides)))
 
 
-def _next(layer: Layer, theta: Tensor, h: Tensor) -> Tensor:
+def _shared_product(weight: Float[Tensor, "P O K"], columns: Float[Tensor, "K L"]) -> Float[Tensor, "P O L"]:
+    return torch.bmm(weight, columns.expand(len(weight), -1, -1))
+
+
+def _next(layer: Layer, parts: Parts, h: Tensor) -> Tensor:
     match layer:
         case ReLU():
             return h.relu()
@@ -86,19 +105,19 @@ def _next(layer: Layer, theta: Tensor, h: Tensor) -> Tensor:
         case Flatten():
             return h.movedim(2, -1).flatten(1, -2)  # (P, C, N, H, W) -> (P, F, N)
         case Linear():
-            return _add_bias(layer, theta, torch.bmm(_weight(layer, theta), h))
+            return _add_bias(layer, parts, torch.bmm(_weight(layer, parts), h))
         case Conv():
-            return _convolved(layer, theta, h)
+            return _convolved(layer, parts, h)
 
 
-def _convolved(layer: Conv, theta: Tensor, h: Tensor) -> Tensor:
+def _convolved(layer: Conv, parts: Parts, h: Tensor) -> Tensor:
     (top, left), (down, right) = layer.padding, layer.stride
     if top or left:
         h = F.pad(h, (left, left, top, top))
     windows = h.unfold(3, layer.kernel[0], down).unfold(4, layer.kernel[1], right)  # (P, C, N, H, W, kh, kw)
     columns = windows.permute(0, 1, 5, 6, 2, 3, 4)
-    out = torch.bmm(_weight(layer, theta).flatten(2), columns.reshape(len(theta), -1, columns.shape[4:].numel()))
-    return _add_bias(layer, theta, out.unflatten(2, columns.shape[4:]))
+    out = torch.bmm(_weight(layer, parts).flatten(2), columns.reshape(len(h), -1, columns.shape[4:].numel()))
+    return _add_bias(layer, parts, out.unflatten(2, columns.shape[4:]))
 
 
 def _pooled(layer: Pool, x: Tensor) -> Tensor:
@@ -113,17 +132,14 @@ def _pooled(layer: Pool, x: Tensor) -> Tensor:
     return reduce(torch.maximum, (rows[:, :, :, i::right] for i in range(right)))
 
 
-def _weight(layer: Conv | Linear, theta: Tensor) -> Tensor:
+def _weight(layer: Conv | Linear, parts: Parts) -> Tensor:
     if isinstance(layer, Linear):
-        shape = (layer.out_features, layer.in_features)
-    else:
-        shape = (layer.out_channels, layer.in_channels, *layer.kernel)
-    size = torch.Size(shape).numel()
-    return theta[:, layer.weight : layer.weight + size].unflatten(1, shape)
+        return parts[layer.weight].unflatten(1, (layer.out_features, layer.in_features))
+    return parts[layer.weight].unflatten(1, (layer.out_channels, layer.in_channels, *layer.kernel))
 
 
-def _add_bias(layer: Conv | Linear, theta: Tensor, h: Tensor) -> Tensor:
+def _add_bias(layer: Conv | Linear, parts: Parts, h: Tensor) -> Tensor:
     if layer.bias < 0:
         return h
-    bias = theta[:, layer.bias : layer.bias + h.shape[1]]  # (P, O)
+    bias = parts[layer.bias]  # (P, O)
     return h + bias.reshape(*bias.shape, *(1 for _ in h.shape[2:]))

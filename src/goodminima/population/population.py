@@ -12,12 +12,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from goodminima.population import batched
+from goodminima.population import batched, compiled
 from goodminima.population.normalise import norm_product
 from goodminima.population.parameters import num_parameters, slots
-from goodminima.population.stack import stack_of
+from goodminima.population.stack import num_outputs, stack_of
 
-_CHUNK_NUMBERS = 4_000_000  # floats in flight per chunk: 16 MB, of the order of a second-level cache
+_CHUNK_NUMBERS = 4_000_000  # floats in flight a call: 16 MB, small enough to be recycled rather than mapped anew
+_TILE_NUMBERS = 1_000_000  # floats that one member's share of a call takes
 
 
 @final
@@ -25,8 +26,8 @@ _CHUNK_NUMBERS = 4_000_000  # floats in flight per chunk: 16 MB, of the order of
 class Population:
     """P parameter vectors of one net.
 
-    Stacks of Linear, Conv2d, ReLU, pooling and Flatten run as batched matrix products; any other module through
-    `torch.func`. Members and examples are taken in chunks chosen from memory.
+    Stacks of Linear, Conv2d, ReLU, pooling and Flatten run in the compiled kernel where there is one, and as batched
+    matrix products otherwise and where gradients are asked for; any other module runs through `torch.func`. Members and examples are taken in chunks chosen from memory.
 
     Args:
         net: The net; its own parameters are ignored.
@@ -91,9 +92,9 @@ class Population:
         """`reduce(theta, logits, rows)` of each chunk of members and examples, put together again."""
         if not len(x) or not len(self):
             raise ValueError(f"Population: nothing to evaluate: {len(self)} members, {len(x)} examples")
-        evaluator = evaluator_of(self.net, tuple(x.shape[1:]))
-        examples = max(1, min(len(x), _CHUNK_NUMBERS // evaluator.numbers_per_example))
-        members = max(1, _CHUNK_NUMBERS // (evaluator.numbers_per_example * examples + self.theta.shape[1]))
+        evaluator = evaluator_of(self.net, self.theta, tuple(x.shape[1:]))
+        examples = min(len(x), evaluator.examples)
+        members = max(1, _CHUNK_NUMBERS // (evaluator.numbers_per_example * examples + evaluator.numbers_per_member))
         lines = []
         for theta in self.theta.split(members):
             starts = range(0, len(x), examples)
@@ -105,18 +106,42 @@ class Population:
 @final
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """How one net is evaluated for many members: the function, and the memory one member takes per example."""
+    """How one net is evaluated for many members.
+
+    Args:
+        logits: (members (P, D), examples (N, ...)) -> (P, N, C).
+        gradient: (members (P, D), examples (N, ...), labels (N,)) -> (P, D), of the mean cross entropy of each member.
+        numbers_per_member: Floats that a member takes whatever the examples.
+        numbers_per_example: Floats that a member takes for each example.
+        examples: Most examples a call. It depends on the net alone: matrix products of other shapes round differently,
+            and no result may depend on how many members share a call.
+    """
 
     logits: Callable[[Tensor, Tensor], Tensor]
+    gradient: Callable[[Tensor, Tensor, Tensor], Tensor]
+    numbers_per_member: int
     numbers_per_example: int
+    examples: int
 
 
-def evaluator_of(net: nn.Module, shape: tuple[int, ...]) -> Evaluator:
-    """The fastest evaluator that can run `net` on examples of one shape."""
+def evaluator_of(net: nn.Module, theta: Float[Tensor, "P D"], shape: tuple[int, ...]) -> Evaluator:
+    """The fastest evaluator that can run these members of `net` on examples of one shape."""
     stack = stack_of(net)
-    if stack is not None:
-        return Evaluator(partial(batched.logits, stack), batched.numbers_per_example(stack, shape))
-    return Evaluator(partial(_vmapped_logits, net), max(num_parameters(net), torch.Size(shape).numel()))
+    if stack is None:
+        forward, numbers = partial(_vmapped_logits, net), max(theta.shape[1], torch.Size(shape).numel())
+    else:
+        forward, numbers = partial(batched.logits, stack), batched.numbers_per_example(stack, shape)
+    gradient = partial(_gradient, forward)
+    if stack is not None and compiled.runs_here(theta):
+        return Evaluator(partial(compiled.logits, stack), gradient, 1, num_outputs(stack), _CHUNK_NUMBERS)
+    return Evaluator(forward, gradient, theta.shape[1], numbers, max(1, _TILE_NUMBERS // numbers))
+
+
+def _gradient(forward: Callable[[Tensor, Tensor], Tensor], theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    with torch.enable_grad():
+        leaf = theta.detach().requires_grad_()
+        loss = cross_entropy(forward(leaf, x), y).mean(1).sum()  # members share no parameters: one sum serves them all
+    return torch.autograd.grad(loss, leaf)[0]
 
 
 def _vmapped_logits(net: nn.Module, theta: Tensor, x: Tensor) -> Tensor:

@@ -64,6 +64,12 @@ Layer = Conv | Linear | ReLU | Pool | Flatten
 Stack = tuple[Layer, ...]
 
 
+def num_outputs(stack: Stack) -> int:
+    """Units of the last layer with weights: the number of logits C."""
+    last = [layer for layer in stack if isinstance(layer, Conv | Linear)][-1]
+    return last.out_features if isinstance(last, Linear) else last.out_channels
+
+
 def stack_of(net: nn.Module) -> Stack | None:
     """The layers of `net` in order if it is a stack, else None.
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractPrior, Cube
 from goodminima.search.fits import Fits, Status
-from goodminima.search.screening import SLACK, Candidates, Screen, batched_screen, interleaved
+from goodminima.search.screening import SLACK, Candidates, Screen, interleaved, screen_of
 from goodminima.tasks.task import Examples, Task
 from goodminima.volume.counting import Count, LogVolume
 
@@ -149,7 +149,7 @@ def guess_and_check(
     accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
     _check(accepted, wanted=wanted, keep=keep, budget=budget, start=start, chunk=chunk, threads=threads)
     examples = interleaved(task.train).to(device)
-    screen = _screen(net, examples, prior, seed=seed, loss_below=max(f.loss_below for f in accepted), device=device)
+    screen = screen_of(net, examples, prior, seed=seed, loss_below=max(f.loss_below for f in accepted), device=device)
     decide = _Decision(net, examples, prior, accepted, seed, device)
     tally = _Tally(accepted, wanted, keep)
     guesses, solved = 0, False
@@ -223,12 +223,6 @@ class _Decision:
         population = Population(self.net, theta.double())
         x, y = self.examples.x.double(), self.examples.y
         return population.loss(x, y, normalised=True).cpu(), population.margin(x, y).amin(1).cpu()
-
-
-def _screen(
-    net: nn.Module, examples: Examples, prior: AbstractPrior, *, seed: int, loss_below: float, device: str
-) -> Screen:
-    return batched_screen(net, examples, prior, seed=seed, loss_below=loss_below, device=device)
 
 
 def _in_order(

@@ -14,10 +14,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from goodminima.population.normalise import norm_product
+from goodminima.population import native
+from goodminima.population.compiled import program_of
+from goodminima.population.normalise import norm_product, norm_unit, normed_slots
 from goodminima.population.parameters import num_parameters
 from goodminima.population.population import cross_entropy, evaluator_of, margins
-from goodminima.population.priors import AbstractPrior
+from goodminima.population.priors import AbstractBox, AbstractPrior
+from goodminima.population.stack import Stack, num_outputs, stack_of
 from goodminima.tasks.task import Examples
 
 SLACK = 1e-4
@@ -55,14 +58,48 @@ def interleaved(examples: Examples) -> Examples:
     return Examples(examples.x[order], examples.y[order])
 
 
-def batched_screen(
+def screen_of(
+    net: nn.Module, examples: Examples, prior: AbstractPrior, *, seed: int, loss_below: float, device: str
+) -> Screen:
+    """The fastest screen that can run: compiled for a stack with a box prior on the CPU, else in PyTorch."""
+    stack = stack_of(net)
+    if stack is not None and isinstance(prior, AbstractBox) and device == "cpu" and native.available():
+        return _compiled_screen(net, stack, examples, prior, seed=seed, loss_below=loss_below)
+    return _batched_screen(net, examples, prior, seed=seed, loss_below=loss_below, device=device)
+
+
+def _compiled_screen(
+    net: nn.Module, stack: Stack, examples: Examples, prior: AbstractBox, *, seed: int, loss_below: float
+) -> Screen:
+    """The screen in the compiled kernel: image by image, the survivors of many blocks packed together."""
+    fixed = {
+        "half_width": prior.half_widths(net),
+        "weights": [(slot.start, slot.stop - slot.start) for slot in normed_slots(net)],
+        "unit": norm_unit(net),
+        "x": examples.x.float().numpy(),
+        "y": examples.y.numpy(),
+        "num_classes": num_outputs(stack),
+    }
+    program, shape = program_of(stack), tuple(examples.x.shape[1:])
+
+    def screen(start: int, count: int) -> Candidates:
+        index, loss, margin, *_ = native.screen(
+            program, shape, **fixed, seed=seed, start=start, count=count, loss_below=loss_below, slack=SLACK
+        )
+        return Candidates(torch.from_numpy(index), torch.from_numpy(loss), torch.from_numpy(margin))
+
+    return screen
+
+
+def _batched_screen(
     net: nn.Module, examples: Examples, prior: AbstractPrior, *, seed: int, loss_below: float, device: str
 ) -> Screen:
     """The screen in PyTorch: one example of each class first, then twice as many at a time for the survivors alone."""
-    evaluator, num_classes = evaluator_of(net, tuple(examples.x.shape[1:])), int(examples.y.max()) + 1
+    num_classes = int(examples.y.max()) + 1
     stages = _doubling(len(examples), first=num_classes)
-    per_member = num_parameters(net) + num_classes * evaluator.numbers_per_example
-    members = max(1, _CHUNK_NUMBERS // per_member)
+    one = prior.draw(net, seed=seed, indices=np.zeros(1, np.uint64), device=device)
+    evaluator = evaluator_of(net, one, tuple(examples.x.shape[1:]))
+    members = max(1, _CHUNK_NUMBERS // (num_parameters(net) + num_classes * evaluator.numbers_per_example))
 
     def screen_chunk(index: Tensor) -> Candidates:
         theta = prior.draw(net, seed=seed, indices=index.numpy().astype(np.uint64), device=device)

@@ -43,12 +43,14 @@ class Trained:
     Args:
         net: The net that was trained.
         trained: How many members were trained.
+        nonfinite: How many of them ran off to infinity or NaN; they are in no bin.
         bins: One entry per requested `Fits`.
         status: SOLVED if every bin has as many members as were wanted.
     """
 
     net: nn.Module
     trained: int
+    nonfinite: int
     bins: tuple[Frozen, ...]
     status: Status
 
@@ -102,18 +104,18 @@ def train_into_bins(
     """
     _check(accept, wanted=wanted, members=members, max_members=max_members)
     train = task.train.to(device)
-    evaluate = evaluator_of(net, tuple(train.x.shape[1:]))
     harvest = [_Harvest(fits, keep) for fits in accept]
-    trained = 0
+    trained, nonfinite = 0, 0
     while trained < max_members and any(bin_.hits < wanted for bin_ in harvest):
         block = np.arange(trained, min(trained + members, max_members), dtype=np.uint64)
         theta = start.draw(net, seed=seed, indices=block, device=device)
-        _train_block(net, evaluate, train, theta, torch.from_numpy(block.astype(np.int64)), sgd, seed, harvest)
+        nonfinite += _train_block(net, train, theta, torch.from_numpy(block.astype(np.int64)), sgd, seed, harvest)
         trained += len(block)
         if listen is not None:
             listen(trained, tuple(bin_.hits for bin_ in harvest))
     status = Status.SOLVED if all(bin_.hits >= wanted for bin_ in harvest) else Status.BUDGET_SPENT
-    return Trained(net=net, trained=trained, bins=tuple(bin_.frozen() for bin_ in harvest), status=status)
+    frozen = tuple(bin_.frozen() for bin_ in harvest)
+    return Trained(net=net, trained=trained, nonfinite=nonfinite, bins=frozen, status=status)
 
 
 @dataclass(slots=True)
@@ -142,18 +144,22 @@ class _Harvest:
 
 def _train_block(
     net: nn.Module,
-    evaluate: Evaluator,
     train: Examples,
     theta: Tensor,
     numbers: Tensor,
     sgd: SGD,
     seed: int,
     harvest: list[_Harvest],
-) -> None:
+) -> int:
+    """Trains one block to its end; returns how many members ran off to numbers that are not finite."""
+    evaluate = evaluator_of(net, theta, tuple(train.x.shape[1:]))
     state, pending = init(theta), torch.ones(len(theta), len(harvest), dtype=torch.bool)  # bins a member may still enter
+    nonfinite = 0
     for _, rows in minibatches(len(train), sgd, seed):
         pending = _freeze(net, evaluate, train, state.theta, numbers, pending, harvest)
-        active = pending.any(1) & state.theta.isfinite().all(1).cpu()
+        finite = state.theta.isfinite().all(1).cpu()
+        nonfinite += int((~finite).sum())
+        active = pending.any(1) & finite
         state, numbers, pending = _only(state, active), numbers[active], pending[active]
         if not len(numbers):
             break
@@ -162,6 +168,7 @@ def _train_block(
         _freeze(net, evaluate, train, state.theta, numbers, pending, harvest)
     for bin_ in harvest:
         bin_.close_block()
+    return nonfinite
 
 
 def _only(state: State, active: Bool[Tensor, "P"]) -> State:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from goodminima.population.population import Evaluator, cross_entropy, evaluator_of
+from goodminima.population.population import Evaluator, evaluator_of
 from goodminima.tasks.task import Examples
 
 
@@ -57,9 +57,7 @@ def init(theta: Float[Tensor, "P D"]) -> State:
 
 def step(evaluate: Evaluator, state: State, batch: Examples, sgd: SGD) -> State:
     """One step of every member on one batch, down the gradient of its mean cross entropy."""
-    theta = state.theta.detach().requires_grad_()
-    loss = cross_entropy(evaluate.logits(theta, batch.x), batch.y).mean(1).sum()  # members do not share parameters
-    (gradient,) = torch.autograd.grad(loss, theta)
+    gradient = evaluate.gradient(state.theta, batch.x, batch.y)
     velocity = sgd.momentum * state.velocity + gradient if sgd.momentum else gradient
     return State(state.theta - sgd.lr * velocity, velocity)
 
@@ -86,7 +84,7 @@ def train(
 
     Cost: three forward passes of the training set an epoch and member.
     """
-    evaluate, state = evaluator_of(net, tuple(examples.x.shape[1:])), init(theta)
+    evaluate, state = evaluator_of(net, theta, tuple(examples.x.shape[1:])), init(theta)
     epoch = 0
     for following, rows in minibatches(len(examples), sgd, seed):
         if following > epoch:

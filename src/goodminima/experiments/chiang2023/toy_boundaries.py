@@ -1,0 +1,120 @@
+"""One replicate of the toy figures: nine decision boundaries on the wedge by one method."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
+from goodminima.nets import MLP
+from goodminima.population import FanOut, Population
+from goodminima.search import Fits, guess_and_check
+from goodminima.tasks import Task
+from goodminima.tasks.toy import wedge
+from goodminima.train import SGD, poisoned_sgd, train_into_bins
+
+BOUNDARIES = 9
+EXTENT = 2.0  # the picture shows [-2, 2]^2
+_GRID = 101
+METHODS = {"poisoned": "poisoned SGD", "sgd": "SGD", "gc": "G&C"}
+
+
+def boundary_cell(method: str, *, hidden: int, num_train: int, name: str) -> Cell:
+    """The cell of one method, net and number of training points."""
+    settings = {"method": method, "optimizer": METHODS[method], "hidden": hidden, "samples": num_train}
+    return Cell(name=name, settings=settings, measures=("test accuracy",))
+
+
+def run_boundaries(cell: Cell, context: Context) -> Outcome:
+    """Nine minima: their mean accuracy on the test points, and where in the plane they say class 1.
+
+    Settings read from the scale: `budget` of guesses, `max_members` of SGD, `poison_epochs`.
+    """
+    task = wedge(seed=context.key("wedge"), num_train=cell.settings["samples"]).to(context.device)
+    population, counts = _FINDERS[cell.settings["method"]](cell, context, task)
+    if population is None:
+        return Outcome(values={"test accuracy": None}, counts=counts, note="none found within the budget")
+    accuracy = float(population.accuracy(task.test.x, task.test.y).double().mean())
+    few = f"only {len(population)} of {BOUNDARIES} found within the budget" if len(population) < BOUNDARIES else ""
+    arrays = {"class1": _class1(population), "train_x": task.train.x.cpu().numpy(), "train_y": task.train.y.cpu().numpy()}
+    arrays |= {"test_x": task.test.x.cpu().numpy(), "test_y": task.test.y.cpu().numpy()}
+    return Outcome(values={"test accuracy": accuracy}, counts=counts, arrays=arrays, note=few)
+
+
+Finder = Callable[[Cell, Context, Task], tuple[Population | None, dict[str, int]]]
+
+
+def _guessed(cell: Cell, context: Context, task: Task) -> tuple[Population | None, dict[str, int]]:
+    """Guesses no worse in loss than what SGD freezes at: the paper, too, leaves out guesses with a high loss."""
+
+    def listen(guesses: int, hits: tuple[int, ...]) -> None:
+        context.report(Progress(done=hits[0], wanted=BOUNDARIES, effort=guesses))
+
+    found = guess_and_check(
+        _net(cell),
+        task,
+        accept=Fits(loss_below=0.68),
+        wanted=BOUNDARIES,
+        keep=BOUNDARIES,
+        budget=context.scale_settings["budget"],
+        chunk=65_536,
+        seed=context.key("guesses", cell.name),
+        device=context.device,
+        listen=listen,
+    )
+    counts = {"guesses": found.guesses, "hits": found.bins[0].hits}
+    return (found.population(device=context.device) if found.bins[0].hits else None), counts
+
+
+def _trained(cell: Cell, context: Context, task: Task) -> tuple[Population | None, dict[str, int]]:
+    def listen(members: int, hits: tuple[int, ...]) -> None:
+        context.report(Progress(done=hits[0], wanted=BOUNDARIES, effort=members, effort_unit="members"))
+
+    found = train_into_bins(
+        _net(cell),
+        task,
+        sgd=SGD(lr=0.1, epochs=200, batch_size=3),
+        start=FanOut(),
+        accept=(Fits(),),
+        wanted=BOUNDARIES,
+        keep=BOUNDARIES,
+        members=512,
+        max_members=context.scale_settings["max_members"],
+        seed=context.key("training", cell.name),
+        device=context.device,
+        listen=listen,
+    )
+    counts = {"members": found.trained, "hits": found.bins[0].hits}
+    return (found.population() if found.bins[0].hits else None), counts
+
+
+def _poisoned(cell: Cell, context: Context, task: Task) -> tuple[Population | None, dict[str, int]]:
+    """Of 256 poisoned members, those right on every training point; of these, the nine worst on the test points."""
+    seed, net, epochs = context.key("training", cell.name), _net(cell), context.scale_settings["poison_epochs"]
+
+    def listen(epoch: int, test_accuracy: float) -> None:
+        context.report(Progress(done=epoch, wanted=epochs, unit="epochs", effort=epoch, effort_unit="epochs"))
+
+    theta = FanOut().draw(net, seed=seed, indices=np.arange(256, dtype=np.uint64), device=context.device)
+    sgd = SGD(lr=0.1, momentum=0.9, epochs=epochs, batch_size=1000)
+    found = poisoned_sgd(net, task, theta, sgd=sgd, seed=seed, check_every=100, listen=listen)
+    fitted = (found.train_accuracy == 1).nonzero().squeeze(1)
+    counts = {"members": len(theta), "hits": len(fitted)}
+    worst = fitted[found.test_accuracy[fitted].argsort(stable=True)[:BOUNDARIES]]
+    return (found.population[worst] if len(worst) else None), counts
+
+
+_FINDERS: Mapping[str, Finder] = {"gc": _guessed, "sgd": _trained, "poisoned": _poisoned}
+
+
+def _net(cell: Cell) -> MLP:
+    return MLP(in_features=2, hidden=(cell.settings["hidden"],))
+
+
+def _class1(population: Population) -> np.ndarray:
+    """(P, G, G) uint8: 1 where a member says class 1; rows from y = -EXTENT up, columns from x = -EXTENT on."""
+    side = torch.linspace(-EXTENT, EXTENT, _GRID, device=population.theta.device)
+    y, x = torch.meshgrid(side, side, indexing="ij")
+    logits: Tensor = population.logits(torch.stack([x, y], dim=2).reshape(-1, 2))
+    return logits.argmax(2).reshape(len(population), _GRID, _GRID).to(torch.uint8).cpu().numpy()
