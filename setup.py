@@ -4,18 +4,20 @@ from pathlib import Path
 
 from setuptools import setup
 
-SOURCE = Path("src/goodminima/population/native/kernel.cpp")
+NATIVE = Path("src/goodminima/population/native")
 
 
 def optional_kernel() -> list:
-    if not SOURCE.exists():
+    source = NATIVE / "kernel.cpp"
+    if not source.exists():
         return []
     from pybind11.setup_helpers import Pybind11Extension
 
     return [
         Pybind11Extension(
             "goodminima.population.native._kernel",
-            [str(SOURCE)],
+            [str(source)],
+            depends=[str(header) for header in sorted(NATIVE.glob("*.h"))],
             cxx_std=17,
             extra_compile_args=["-O3"],
             optional=True,

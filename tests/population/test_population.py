@@ -84,7 +84,9 @@ def test_loss_accuracy_and_margin_follow_from_the_logits(case, path: str) -> Non
     right = logits.argmax(2) == y
     for normalised, scaled in ((False, logits), (True, logits / factor[:, None, None])):
         expected = torch.stack([F.cross_entropy(member, y) for member in scaled])
-        torch.testing.assert_close(population.loss(x, y, normalised=normalised).double(), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            population.loss(x, y, normalised=normalised).double(), expected, rtol=1e-4, atol=1e-5
+        )
     torch.testing.assert_close(population.accuracy(x, y).double(), right.double().mean(1), rtol=1e-6, atol=0)
     assert torch.equal(population.margin(x, y) > 0, right)
 
@@ -139,8 +141,7 @@ def test_runs_on_another_device() -> None:
     for net, shape, classes in CASES.values():
         size = sum(p.numel() for p in net.parameters())
         theta, x = torch.empty(20, size, device="meta"), torch.empty(9, *shape, device="meta")
-        net = copy.deepcopy(net).to("meta")
-        assert Population(net, theta).logits(x).shape == (20, 9, classes)
+        assert Population(copy.deepcopy(net).to("meta"), theta).logits(x).shape == (20, 9, classes)
 
 
 def test_wrong_shapes_and_emptiness_are_refused() -> None:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from goodminima.population.stack import Conv, Flatten, Layer, Linear, Pool, ReLU, Stack
 
-
 Parts = Mapping[int, Tensor]  # offset in theta -> (P, size) part of it
 
 
@@ -62,7 +61,11 @@ def out_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
 def _by_offset(stack: Stack, theta: Tensor) -> Parts:
     """Each weight and bias by its offset. One split: the gradient of ten slices of theta would be ten whole thetas."""
     offsets = sorted(
-        offset for layer in stack if isinstance(layer, Conv | Linear) for offset in (layer.weight, layer.bias) if offset >= 0
+        offset
+        for layer in stack
+        if isinstance(layer, Conv | Linear)
+        for offset in (layer.weight, layer.bias)
+        if offset >= 0
     )
     sizes = [stop - start for start, stop in zip(offsets, [*offsets[1:], theta.shape[1]], strict=True)]
     return dict(zip(offsets, theta.split(sizes, dim=1), strict=True))

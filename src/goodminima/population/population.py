@@ -26,8 +26,9 @@ _TILE_NUMBERS = 1_000_000  # floats that one member's share of a call takes
 class Population:
     """P parameter vectors of one net.
 
-    Stacks of Linear, Conv2d, ReLU, pooling and Flatten run in the compiled kernel where there is one, and as batched
-    matrix products otherwise and where gradients are asked for; any other module runs through `torch.func`. Members and examples are taken in chunks chosen from memory.
+    Stacks of Linear, Conv2d, ReLU, pooling and Flatten run in the compiled kernel where there is one, and as batched matrix
+    products where there is none or where gradients are asked for; any other module runs through `torch.func`. Members and
+    examples are taken in chunks chosen from memory, which change no result.
 
     Args:
         net: The net; its own parameters are ignored.
@@ -63,9 +64,7 @@ class Population:
         """Logits of every member on every example. Differentiable in `theta`. Cost: P N forward passes."""
         return self._by_chunks(x, lambda theta, logits, rows: logits)
 
-    def loss(
-        self, x: Float[Tensor, "N ..."], y: Int[Tensor, "N"], *, normalised: bool = False
-    ) -> Float[Tensor, "P"]:
+    def loss(self, x: Float[Tensor, "N ..."], y: Int[Tensor, "N"], *, normalised: bool = False) -> Float[Tensor, "P"]:
         """Mean cross entropy in nats per example; with `normalised`, of the logits divided by the norm product."""
 
         def per_example(theta: Tensor, logits: Tensor, rows: slice) -> Tensor:

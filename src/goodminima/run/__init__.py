@@ -1,0 +1,37 @@
+"""Running experiments: the store, the executors, and the runner that brings them together."""
+
+from goodminima.run.executors import (
+    AbstractExecutor,
+    Failed,
+    Finished,
+    InlineExecutor,
+    ProcessExecutor,
+    find_experiment,
+)
+from goodminima.run.listener import Listener, Plan
+from goodminima.run.options import BadOption
+from goodminima.run.results import Results, empty_results, load_results
+from goodminima.run.runner import RunInterrupted, RunReport, run
+from goodminima.run.store import DEFAULT_STORE, Group, Replicate, Store
+
+__all__ = [
+    "DEFAULT_STORE",
+    "AbstractExecutor",
+    "BadOption",
+    "Failed",
+    "Finished",
+    "Group",
+    "InlineExecutor",
+    "Listener",
+    "Plan",
+    "ProcessExecutor",
+    "Replicate",
+    "Results",
+    "RunInterrupted",
+    "RunReport",
+    "Store",
+    "empty_results",
+    "find_experiment",
+    "load_results",
+    "run",
+]

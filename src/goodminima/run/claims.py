@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, final
 
 import sqlalchemy as sql
+from sqlalchemy import exc
 
 from goodminima.run.store import Identity, Store, claims, matches
 
@@ -63,7 +64,7 @@ class Claims:
         try:
             with self.store.engine.begin() as connection:
                 connection.execute(sql.insert(claims).values(row | self._signature()))
-        except sql.exc.IntegrityError:
+        except exc.IntegrityError:
             return False
         return True
 
@@ -85,7 +86,7 @@ class Claims:
         mine = sql.update(claims).where(claims.c.token == self.token)
         while not self._over.wait(HEARTBEAT_EVERY):
             # A locked store costs one beat of the six that make a minute; the next one may get through.
-            with suppress(sql.exc.OperationalError), self.store.engine.begin() as connection:
+            with suppress(exc.OperationalError), self.store.engine.begin() as connection:
                 connection.execute(mine.values(heartbeat=time.time()))
 
 

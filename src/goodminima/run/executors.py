@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from typing import final
 
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Progress
@@ -184,7 +185,7 @@ class ProcessExecutor(AbstractExecutor):
 @final
 @dataclass(frozen=True, eq=False, slots=True)
 class _Worker:
-    process: multiprocessing.process.BaseProcess
+    process: SpawnProcess
     pipe: Connection
 
     @staticmethod
@@ -244,9 +245,13 @@ def _throttled(send: Callable[[Progress], None]) -> Callable[[Progress], None]:
 
 
 def _checked(cell: Cell, outcome: Outcome) -> Outcome:
-    """The outcome, with exactly the cell's measures, and each either finite or missing with a note that says so."""
-    if set(outcome.values) != set(cell.measures):
-        raise ValueError(f"cell {cell.name!r} declares {sorted(cell.measures)}, it returned {sorted(outcome.values)}")
+    """The outcome, with measures of the cell alone, and each either finite or missing with a note that says so.
+
+    A measure may be left out: the scale does not ask for it.
+    """
+    undeclared = sorted(set(outcome.values) - set(cell.measures))
+    if undeclared:
+        raise ValueError(f"cell {cell.name!r} returned {undeclared}, which are not among its measures {cell.measures}")
     bad = [name for name, value in outcome.values.items() if value is not None and not math.isfinite(value)]
     if not bad:
         return outcome

@@ -23,12 +23,12 @@ class BadOption(ValueError):
         self.problem = problem
 
 
-def unknown(option: str, value: str, choices: Sequence[str]) -> BadOption:
-    """The error for a name that is none of `choices`: it lists them, the nearest one first if one is near.
+def unknown(option: str, value: str, choices: Sequence[str], *, kind: str) -> BadOption:
+    """The error for the name of a `kind` of thing that is none of `choices`: it lists them, and the nearest one.
 
-    >>> unknown("scale", "lptop", ["smoke", "laptop"]).problem
-    "no such scale; did you mean 'laptop'? Choose from: smoke, laptop"
+    >>> unknown("only", "n=22", ["n=2", "n=4"], kind="cell").problem
+    "no such cell; did you mean 'n=2'? Choose from: n=2, n=4"
     """
     near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
     hint = f" did you mean {near[0]!r}?" if near else ""
-    return BadOption(option, value, f"no such {option};{hint} Choose from: {', '.join(choices)}")
+    return BadOption(option, value, f"no such {kind};{hint} Choose from: {', '.join(choices)}")

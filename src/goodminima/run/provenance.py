@@ -31,7 +31,9 @@ def as_json(value: Any) -> Any:
         return [as_json(each) for each in value]
     if is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__, **as_json(asdict(value))}
-    raise ValueError(f"settings hold a {type(value).__name__} ({value!r}): use numbers, text, tuples and dataclasses only")
+    raise ValueError(
+        f"settings hold a {type(value).__name__} ({value!r}): use numbers, text, tuples and dataclasses only"
+    )
 
 
 def configuration(cell: Cell, scale_settings: Mapping[str, Any], *, device: str) -> dict[str, Any]:

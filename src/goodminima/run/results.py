@@ -50,8 +50,8 @@ class Results:
         return tuple(replicate.outcome for replicate in self.replicates[cell])
 
     def summary(self, cell: Cell, measure: str) -> Summary:
-        """One measure of one cell over its replicates, beside the paper's value."""
-        values = [outcome.values[measure] for outcome in self.outcomes(cell.name)]
+        """One measure of one cell over the replicates that were asked for it, beside the paper's value."""
+        values = [outcome.values[measure] for outcome in self.outcomes(cell.name) if measure in outcome.values]
         return summarise(values, cell.printed.get(measure))
 
     def all_replicates(self) -> list[Replicate]:
@@ -71,4 +71,6 @@ def load_results(store: Store, experiment: Experiment, *, group: Group) -> Resul
 
 def empty_results(experiment: Experiment, *, group: Group) -> Results:
     """The results of an experiment that was never run."""
-    return Results(experiment=experiment, group=group, replicates={cell.name: () for cell in experiment.cells_at(group.scale)})
+    return Results(
+        experiment=experiment, group=group, replicates={cell.name: () for cell in experiment.cells_at(group.scale)}
+    )

@@ -1,54 +1,24 @@
 """Runs an experiment into a store: only what is missing, committed as it comes, resumable at every moment."""
 
-import fnmatch
+import math
 import statistics
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import final
 
-from goodminima.experiments.experiment import SCALES, Cell, Context, Experiment, Progress
+from goodminima.experiments.experiment import Cell, Context, Experiment
 from goodminima.run.claims import Claims
-from goodminima.run.executors import AbstractExecutor, Failed, Finished, InlineExecutor, Result, Unit
-from goodminima.run.options import BadOption, unknown
+from goodminima.run.executors import AbstractExecutor, Failed, InlineExecutor, Result, Unit
+from goodminima.run.listener import Listener, Plan
+from goodminima.run.options import BadOption
 from goodminima.run.provenance import configuration
-from goodminima.run.results import Results, identity_of, load_results
+from goodminima.run.request import check_data, check_device, chosen_cells, group_of, known_scale
+from goodminima.run.results import identity_of, load_results
 from goodminima.run.store import Group, Identity, Store
 
 ASK_AGAIN = 1.0  # seconds between two looks at what other runs have claimed
-
-
-@final
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """What a run has before it: `wanted` replicates, of which `stored` are there already."""
-
-    group: Group
-    cells: tuple[Cell, ...]
-    wanted: int
-    stored: int
-    slots: int
-
-
-class Listener:
-    """Hears how a run goes; this one does nothing about it."""
-
-    def planned(self, plan: Plan) -> None:
-        """The run begins."""
-
-    def started(self, unit: Unit) -> None:
-        """A replicate was handed to the executor."""
-
-    def progressed(self, unit: Unit, progress: Progress) -> None:
-        """A replicate tells where it stands."""
-
-    def ended(self, result: Result) -> None:
-        """A replicate is finished, and stored, or has failed."""
-
-    def waiting(self, elsewhere: int) -> None:
-        """Nothing is left to do but what other runs on the same store are at work on."""
 
 
 @final
@@ -58,10 +28,10 @@ class RunReport:
 
     Args:
         group: What ran: experiment, scale, data, seed, device.
-        wanted: Replicates asked for.
+        wanted: Replicates asked for, over all cells.
         skipped: Of these, how many were stored before.
         computed: How many this run computed and stored.
-        elsewhere: How many other runs on the same store computed meanwhile.
+        elsewhere: How many other runs on the same store did meanwhile.
         failures: Replicates that raised.
         seconds: Wall time.
     """
@@ -73,6 +43,11 @@ class RunReport:
     elsewhere: int
     failures: tuple[Failed, ...]
     seconds: float
+
+    @property
+    def stored(self) -> int:
+        """How many of the replicates asked for are in the store now."""
+        return self.skipped + self.computed + self.elsewhere
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -125,8 +100,8 @@ def run(
         raise BadOption("replicates", count, "at least 1 is needed")
     group = group_of(experiment, scale=scale, data=data, seed=seed, device=device)
     cells = chosen_cells(experiment, scale=scale, only=only)
-    _check_device(device)
-    _check_data(group.data)
+    check_device(device)
+    check_data(group.data)
     if fresh:
         store.delete(group, cells=[cell.name for cell in cells])
     work = _Run(
@@ -141,42 +116,7 @@ def run(
     return work.run()
 
 
-def known_scale(scale: str) -> str:
-    """The scale, if there is one of this name; `BadOption` otherwise."""
-    if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
-    return scale
-
-
-def group_of(
-    experiment: Experiment, *, scale: str = "laptop", data: str | None = None, seed: int = 0, device: str = "cpu"
-) -> Group:
-    """The table that these options name.
-
-    Raises:
-        BadOption: No such scale, a negative seed, or data for an experiment that makes its own.
-    """
-    if seed < 0:
-        raise BadOption("seed", seed, "must not be negative")
-    if data is not None and experiment.data is None:
-        raise BadOption("data", data, f"{experiment.name} makes its own toy data; leave --data out")
-    name = data or experiment.data or ""
-    return Group(experiment=experiment.name, scale=known_scale(scale), data=_absolute(name), seed=seed, device=device)
-
-
-def chosen_cells(experiment: Experiment, *, scale: str, only: str | None) -> tuple[Cell, ...]:
-    """The cells of a scale that a name or pattern picks; `BadOption` if it picks none."""
-    cells = experiment.cells_at(scale)
-    names = [cell.name for cell in cells]
-    picked = cells if only is None else tuple(cell for cell in cells if fnmatch.fnmatchcase(cell.name, only))
-    # A name may hold brackets, which a pattern would read as a set of characters.
-    picked = picked or tuple(cell for cell in cells if cell.name == only)
-    if not picked:
-        raise unknown("only", only or "", names)
-    return picked
-
-
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Run:
     """One run under way."""
 
@@ -188,8 +128,9 @@ class _Run:
     executor: AbstractExecutor
     listen: Listener
     computed: int = 0
+    elsewhere: int = 0
     failures: list[Failed] = field(default_factory=list)
-    seconds_of: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    seconds_of: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def run(self) -> RunReport:
         started = time.perf_counter()
@@ -197,49 +138,109 @@ class _Run:
         wanted = len(self.cells) * self.count
         skipped = wanted - len(missing)
 
-        def report(elsewhere: int) -> RunReport:
+        def report() -> RunReport:
             return RunReport(
                 group=self.group,
                 wanted=wanted,
                 skipped=skipped,
                 computed=self.computed,
-                elsewhere=elsewhere,
+                elsewhere=self.elsewhere,
                 failures=tuple(self.failures),
                 seconds=time.perf_counter() - started,
             )
 
-        plan = Plan(group=self.group, cells=self.cells, wanted=wanted, stored=skipped, slots=self.executor.slots)
-        self.listen.planned(plan)
+        by_cell = Counter(identity.cell for identity in missing)
+        self.listen.planned(Plan(group=self.group, wanted=wanted, missing=by_cell, slots=self.executor.slots))
         try:
-            with Claims(self.store) as claims:
-                self._work_off(missing, claims)
+            self._work_off(missing)
         except KeyboardInterrupt:
-            raise RunInterrupted(report(elsewhere=0)) from None
-        finally:
-            self.executor.close()
-        return report(elsewhere=len(missing) - self.computed - len(self.failures))
+            # It may have come between a commit and its being counted: what the store holds is the truth.
+            self.computed = len(self.store.identities(self.group) & set(missing)) - self.elsewhere
+            raise RunInterrupted(report()) from None
+        return report()
 
-    def _missing(self) -> dict[Identity, Cell]:
-        """What is wanted and not stored, replicate by replicate."""
-        stored = load_results(self.store, self.experiment, group=self.group)
-        for replicate in stored.all_replicates():
+    def _missing(self) -> list[Identity]:
+        """What is wanted and not stored, in table order."""
+        stored = load_results(self.store, self.experiment, group=self.group).all_replicates()
+        for replicate in stored:
             self.seconds_of[replicate.identity.cell].append(replicate.seconds)
-        there = {replicate.identity for replicate in stored.all_replicates()}
-        wanted = [(cell, replicate) for replicate in range(self.count) for cell in self.cells]
-        identities = {identity_of(self.experiment, c, group=self.group, replicate=r): c for c, r in wanted}
-        return {identity: cell for identity, cell in identities.items() if identity not in there}
+        there = {replicate.identity for replicate in stored}
+        wanted = [
+            identity_of(self.experiment, cell, group=self.group, replicate=replicate)
+            for cell in self.cells
+            for replicate in range(self.count)
+        ]
+        return [identity for identity in wanted if identity not in there]
 
-    def _work_off(self, missing: dict[Identity, Cell], claims: Claims) -> None:
-        """Computes what is missing; what other runs have claimed is waited for, and taken over if they die."""
-        left = dict(missing)
-        while left:
-            before = self.computed + len(self.failures)
-            self._pass(left, claims)
-            if left and self.computed + len(self.failures) == before:
-                self.listen.waiting(len(left))
-                time.sleep(ASK_AGAIN)
+    def _work_off(self, missing: list[Identity]) -> None:
+        """Computes what is missing; waits for what other runs have claimed, and takes it over if they die."""
+        left = {(identity.cell, identity.replicate): identity for identity in missing}
+        with Claims(self.store) as claims:
+            try:
+                while left:
+                    self._compute(left, claims)
+                    if left:
+                        self._look_elsewhere(left)
+            finally:
+                self.executor.close()
 
-    def _pass(self, left: dict[Identity, Cell], claims: Claims) -> None:
-        """Takes each unit that is free; removes from `left` what was computed here or stored by others."""
-        taken: dict[Unit, Identity] = {}
-        ...
+    def _compute(self, left: dict[tuple[str, int], Identity], claims: Claims) -> None:
+        """Computes all that nobody else has claimed, and takes it from `left`."""
+        units = self._units(list(left.values()), claims)
+        for result in self.executor.map(self.experiment, units, self.listen.progressed):
+            identity = left.pop((result.unit.cell, result.unit.context.replicate))
+            self._keep(identity, result, claims)
+            self.listen.ended(result)
+
+    def _look_elsewhere(self, left: dict[tuple[str, int], Identity]) -> None:
+        """Takes from `left` what other runs have stored; waits a little if that is nothing."""
+        there = self.store.identities(self.group) & set(left.values())
+        for identity in there:
+            del left[identity.cell, identity.replicate]
+        self.elsewhere += len(there)
+        if left and not there:
+            self.listen.waiting(len(left))
+            time.sleep(ASK_AGAIN)
+
+    def _units(self, left: list[Identity], claims: Claims) -> Iterator[Unit]:
+        """Units to compute, each claimed at the moment that it is asked for."""
+        for replicate in sorted({identity.replicate for identity in left}):
+            row = [identity for identity in left if identity.replicate == replicate]
+            for identity in sorted(row, key=self._expected_seconds, reverse=True):
+                if claims.take(identity):
+                    unit = self._unit(identity)
+                    self.listen.started(unit)
+                    yield unit
+
+    def _expected_seconds(self, identity: Identity) -> float:
+        known = self.seconds_of[identity.cell]
+        return statistics.mean(known) if known else math.inf
+
+    def _unit(self, identity: Identity) -> Unit:
+        context = Context(
+            experiment=self.experiment.name,
+            scale_settings=dict(self.experiment.scales[self.group.scale].settings),
+            replicate=identity.replicate,
+            seed=self.group.seed,
+            data=self.group.data or None,
+            device=self.group.device,
+        )
+        return Unit(cell=identity.cell, context=context)
+
+    def _keep(self, identity: Identity, result: Result, claims: Claims) -> None:
+        if isinstance(result, Failed):
+            claims.give_up(identity)
+            self.failures.append(result)
+            return
+        cell = next(cell for cell in self.cells if cell.name == identity.cell)
+        settings = self.experiment.scales[self.group.scale].settings
+        self.seconds_of[identity.cell].append(result.seconds)
+        is_new = self.store.save(
+            identity,
+            result.outcome,
+            configuration=configuration(cell, settings, device=self.group.device),
+            seconds=result.seconds,
+            device=self.group.device,
+        )
+        self.computed += is_new
+        self.elsewhere += not is_new

@@ -1,8 +1,6 @@
 """The store: every finished replicate with what it found and how it came about, in one SQL database."""
 
-import json
-import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ from typing import Any, final
 import numpy as np
 import safetensors.numpy
 import sqlalchemy as sql
-from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, String, Text, event, exc
 
 from goodminima.experiments.experiment import Outcome
 from goodminima.run.options import BadOption
@@ -128,7 +126,7 @@ class Store:
             self._check_place(parsed, create=create)
             self.engine = sql.create_engine(parsed)
             if self.file:
-                sql.event.listen(self.engine, "connect", _prepare_sqlite)
+                event.listen(self.engine, "connect", _prepare_sqlite)
             if create:
                 self._create()
             elif not sql.inspect(self.engine).has_table(replicates.name):
@@ -175,14 +173,17 @@ class Store:
             with self.engine.begin() as connection:
                 connection.execute(sql.delete(claims).where(matches(claims, identity)))
                 connection.execute(sql.insert(replicates).values(row))
-        except sql.exc.IntegrityError:
+        except exc.IntegrityError:
             return False
         return True
 
     def has(self, identity: Identity) -> bool:
         """Whether this replicate is stored."""
         with self.engine.connect() as connection:
-            return connection.execute(sql.select(replicates.c.seed).where(matches(replicates, identity))).first() is not None
+            return (
+                connection.execute(sql.select(replicates.c.seed).where(matches(replicates, identity))).first()
+                is not None
+            )
 
     def identities(self, group: Group) -> set[Identity]:
         """What is stored of a group, of whatever configuration."""
@@ -226,7 +227,7 @@ def _in_group(group: Group) -> sql.ColumnElement[bool]:
     return sql.and_(*(replicates.c[name] == getattr(group, name) for name in Group.__dataclass_fields__))
 
 
-def _replicate(row: Mapping[str, Any]) -> Replicate:
+def _replicate(row: sql.RowMapping) -> Replicate:
     arrays = safetensors.numpy.load(row["arrays"]) if row["arrays"] else {}
     return Replicate(
         identity=Identity(**{name: row[name] for name in IDENTITY}),
@@ -253,13 +254,15 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _explained(url: str) -> Iterator[None]:
     try:
         yield
-    except (sql.exc.ArgumentError, sql.exc.NoSuchModuleError) as error:
+    except (exc.ArgumentError, exc.NoSuchModuleError) as error:
         raise BadOption("store", url, f"not a database URL ({_first_line(error)}); try sqlite:///FILE.db") from error
     except ModuleNotFoundError as error:
         raise BadOption("store", url, f"its driver {error.name} is not installed: pip install {error.name}") from error
-    except (sql.exc.DBAPIError, OSError) as error:
+    except (exc.DBAPIError, OSError) as error:
         reason = _first_line(getattr(error, "orig", None) or error)
-        raise BadOption("store", url, f"cannot be opened for writing ({reason}); name a file you may write") from error
+        raise BadOption(
+            "store", url, f"cannot be opened ({reason}); name a database or a file that you may write"
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import final
 
 from jaxtyping import Bool, Float
@@ -48,4 +49,4 @@ def bins(edges: tuple[float, ...]) -> tuple[Fits, ...]:
     >>> [str(fits) for fits in bins((0.3, 0.35, 0.4))]
     ['(0.3, 0.35]', '(0.35, 0.4]']
     """
-    return tuple(Fits(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True))
+    return tuple(Fits(low, high) for low, high in pairwise(edges))

@@ -14,7 +14,6 @@ from itertools import islice
 from typing import final
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from goodminima.population.population import Population
@@ -24,6 +23,7 @@ from goodminima.search.screening import SLACK, Candidates, Screen, interleaved, 
 from goodminima.tasks.task import Examples, Task
 from goodminima.volume.counting import Count, LogVolume
 
+_ANY_FIT = Fits()
 _DEFAULT_CHUNK = 4096
 _DEFAULT_BUDGET = 10_000_000
 
@@ -104,7 +104,7 @@ def guess_and_check(
     task: Task,
     *,
     prior: AbstractPrior | None = None,
-    accept: Fits | Sequence[Fits] = Fits(),
+    accept: Fits | Sequence[Fits] = _ANY_FIT,
     wanted: float = 1,
     keep: int = 100,
     budget: int = _DEFAULT_BUDGET,
@@ -225,9 +225,7 @@ class _Decision:
         return population.loss(x, y, normalised=True).cpu(), population.margin(x, y).amin(1).cpu()
 
 
-def _in_order(
-    screen: Screen, start: int, stop: int, chunk: int, threads: int
-) -> Iterator[tuple[int, int, Candidates]]:
+def _in_order(screen: Screen, start: int, stop: int, chunk: int, threads: int) -> Iterator[tuple[int, int, Candidates]]:
     """(first guess, guesses, candidates) of each chunk, in order; `threads` of them are screened at once."""
     ranges = ((first, min(chunk, stop - first)) for first in range(start, stop, chunk))
     if threads == 1:

@@ -7,6 +7,7 @@ same accepted set, once the doubtful candidates are looked at again in float64.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -131,4 +132,4 @@ def _doubling(total: int, *, first: int) -> list[slice]:
     edges = [0, min(first, total)]
     while edges[-1] < total:
         edges.append(min(2 * edges[-1], total))
-    return [slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(low, high) for low, high in pairwise(edges)]

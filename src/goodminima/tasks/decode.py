@@ -42,8 +42,8 @@ def decode(splits: "DatasetDict", *, data: str, name: str, origin: str) -> Image
     Raises:
         DataError: If a split or a column is missing, an image cannot be used, or an example has no label.
     """
+    columns = find_columns(next(iter(splits.values())).features, data)
     train, test = _find_splits(splits, data)
-    columns = find_columns(train.features, data)
     (train_y, test_y), class_names = read_labels((train, test), columns.label, data)
     train_x = _images(train, columns.image, data)
     test_x = _images(test, columns.image, data)

@@ -48,7 +48,7 @@ def _load(source: Source) -> ImageData:
 
 @lru_cache(maxsize=1)
 def _load_digits() -> ImageData:
-    """scikit-learn's 8x8 digits, brightness 0 to 16, enlarged to MNIST's size; every third of a class is for testing."""
+    """scikit-learn's 8x8 digits, brightness 0 to 16, enlarged to MNIST's size; a third of each class is for testing."""
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)

@@ -76,7 +76,7 @@ def locate(data: str) -> Source:
     """
     place, config = _split_config(KNOWN.get(data, data))
     folder = Path(place).expanduser()
-    if data not in KNOWN and folder.is_dir():
+    if data not in KNOWN and data and folder.is_dir():
         mark = _fingerprint(folder)
         name = folder.resolve().name
         return Source(data=data, name=name, place=place, config=config, is_folder=True, fingerprint=mark)
@@ -89,8 +89,8 @@ def locate(data: str) -> Source:
         raise DataError(f"{data!r}: there is no such folder")
     names = [EMBEDDED, *KNOWN]
     near = difflib.get_close_matches(data.lower(), names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise DataError(f"{data!r} is no known data set: {hint}Known are {', '.join(names)}, owner/name, or a folder")
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise DataError(f"{data!r} is no known data set{hint}: give one of {', '.join(names)}, owner/name, or a folder")
 
 
 @contextmanager
@@ -157,8 +157,8 @@ def _load_hub(source: Source) -> "DatasetDict":
         if online:
             raise DataError(f"{source.data!r} cannot be read from the hub: {_in_short(error)}") from error
         raise DataError(
-            f"{source.data!r}: {source.place!r} is neither a folder nor in the cache, and the Hugging Face hub cannot "
-            f"be reached: connect once, or give a folder with the data set in the hub's layout"
+            f"{source.data!r}: the Hugging Face hub cannot be reached, and {source.place!r} is neither cached nor a "
+            f"folder here: connect once, or give a folder in the hub's layout"
         ) from error
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Examples:
     """Inputs with their labels.
 
@@ -33,7 +33,7 @@ class Examples:
 
 
 @final
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Task:
     """Fixed data: what is learned from, and what generalisation is measured on.
 

@@ -6,15 +6,16 @@ from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from goodminima.population.normalise import norm_product
+from goodminima.population.parameters import num_parameters
 from goodminima.population.population import Evaluator, Population, cross_entropy, evaluator_of, margins
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.fits import Fits, Status
 from goodminima.tasks.task import Examples, Task
-from goodminima.train.sgd import SGD, State, init, minibatches, step
+from goodminima.train.sgd import SGD, init, minibatches, step
 
 
 @final
@@ -103,13 +104,13 @@ def train_into_bins(
     Differs from paper: the authors train anew for each bin; the distribution of a bin's members is the same.
     """
     _check(accept, wanted=wanted, members=members, max_members=max_members)
-    train = task.train.to(device)
-    harvest = [_Harvest(fits, keep) for fits in accept]
+    trainer = _BlockTrainer(net, task.train.to(device), sgd, seed)
+    harvest = [_Harvest(fits, keep, num_parameters(net)) for fits in accept]
     trained, nonfinite = 0, 0
     while trained < max_members and any(bin_.hits < wanted for bin_ in harvest):
         block = np.arange(trained, min(trained + members, max_members), dtype=np.uint64)
         theta = start.draw(net, seed=seed, indices=block, device=device)
-        nonfinite += _train_block(net, train, theta, torch.from_numpy(block.astype(np.int64)), sgd, seed, harvest)
+        nonfinite += trainer.train(theta, torch.from_numpy(block.astype(np.int64)), harvest)
         trained += len(block)
         if listen is not None:
             listen(trained, tuple(bin_.hits for bin_ in harvest))
@@ -124,6 +125,7 @@ class _Harvest:
 
     fits: Fits
     keep: int
+    size: int
     hits: int = 0
     rows: list[tuple[int, Tensor]] = field(default_factory=list)
     block: list[tuple[int, Tensor]] = field(default_factory=list)
@@ -138,65 +140,63 @@ class _Harvest:
         self.block = []
 
     def frozen(self) -> Frozen:
-        theta = torch.stack([row for _, row in self.rows]) if self.rows else torch.empty(0)
+        theta = torch.stack([row for _, row in self.rows]) if self.rows else torch.empty(0, self.size)
         return Frozen(self.fits, self.hits, theta, tuple(number for number, _ in self.rows))
 
 
-def _train_block(
-    net: nn.Module,
-    train: Examples,
-    theta: Tensor,
-    numbers: Tensor,
-    sgd: SGD,
-    seed: int,
-    harvest: list[_Harvest],
-) -> int:
-    """Trains one block to its end; returns how many members ran off to numbers that are not finite."""
-    evaluate = evaluator_of(net, theta, tuple(train.x.shape[1:]))
-    state, pending = init(theta), torch.ones(len(theta), len(harvest), dtype=torch.bool)  # bins a member may still enter
-    nonfinite = 0
-    for _, rows in minibatches(len(train), sgd, seed):
-        pending = _freeze(net, evaluate, train, state.theta, numbers, pending, harvest)
-        finite = state.theta.isfinite().all(1).cpu()
-        nonfinite += int((~finite).sum())
-        active = pending.any(1) & finite
-        state, numbers, pending = _only(state, active), numbers[active], pending[active]
-        if not len(numbers):
-            break
-        state = step(evaluate, state, Examples(train.x[rows], train.y[rows]), sgd)
-    if len(numbers):
-        _freeze(net, evaluate, train, state.theta, numbers, pending, harvest)
-    for bin_ in harvest:
-        bin_.close_block()
-    return nonfinite
+@final
+@dataclass(frozen=True, slots=True)
+class _BlockTrainer:
+    """Trains blocks of members to their end and sorts them into the bins."""
 
+    net: nn.Module
+    examples: Examples
+    sgd: SGD
+    seed: int
 
-def _only(state: State, active: Bool[Tensor, "P"]) -> State:
-    return state if active.all() else state[active]
+    def train(self, theta: Float[Tensor, "P D"], numbers: Int[Tensor, "P"], harvest: list[_Harvest]) -> int:
+        """Returns how many members ran off to numbers that are not finite."""
+        evaluate = evaluator_of(self.net, theta, tuple(self.examples.x.shape[1:]))
+        state, nonfinite = init(theta), 0
+        pending = torch.ones(len(theta), len(harvest), dtype=torch.bool)  # the bins that a member may still enter
+        for _, rows in minibatches(len(self.examples), self.sgd, self.seed):
+            pending = self._freeze(evaluate, state.theta, numbers, pending, harvest)
+            finite = state.theta.isfinite().all(1).cpu()
+            nonfinite += int((~finite).sum())
+            active = pending.any(1) & finite
+            if not active.all():
+                state, numbers, pending = state[active.to(theta.device)], numbers[active], pending[active]
+            if not len(numbers):
+                break
+            batch = Examples(self.examples.x[rows], self.examples.y[rows])
+            state = step(evaluate, state, batch, self.sgd)
+        if len(numbers):
+            self._freeze(evaluate, state.theta, numbers, pending, harvest)
+        for bin_ in harvest:
+            bin_.close_block()
+        return nonfinite
 
-
-@torch.no_grad()
-def _freeze(
-    net: nn.Module,
-    evaluate: Evaluator,
-    train: Examples,
-    theta: Tensor,
-    numbers: Tensor,
-    pending: Bool[Tensor, "P B"],
-    harvest: list[_Harvest],
-) -> Bool[Tensor, "P B"]:
-    """Puts members that have just come down to a bin's upper edge into that bin; returns what is still pending."""
-    logits = evaluate.logits(theta, train.x)
-    right = margins(logits, train.y).amin(1) > 0
-    loss = cross_entropy(logits / norm_product(net, theta)[:, None, None], train.y).mean(1)
-    pending = pending.clone()
-    for which, bin_ in enumerate(harvest):
-        stops = (right & (loss <= bin_.fits.loss_below)).cpu() & pending[:, which]
-        inside = stops & (loss > bin_.fits.loss_above).cpu()
-        if inside.any():
-            bin_.take(numbers[inside], theta[inside.to(theta.device)])
-        pending[:, which] &= ~stops
-    return pending
+    @torch.no_grad()
+    def _freeze(
+        self,
+        evaluate: Evaluator,
+        theta: Float[Tensor, "P D"],
+        numbers: Int[Tensor, "P"],
+        pending: Bool[Tensor, "P B"],
+        harvest: list[_Harvest],
+    ) -> Bool[Tensor, "P B"]:
+        """Puts members that have just come down to a bin's upper edge into that bin; returns what is still pending."""
+        logits = evaluate.logits(theta, self.examples.x)
+        right = margins(logits, self.examples.y).amin(1) > 0
+        loss = cross_entropy(logits / norm_product(self.net, theta)[:, None, None], self.examples.y).mean(1)
+        pending = pending.clone()
+        for which, bin_ in enumerate(harvest):
+            stops = (right & (loss <= bin_.fits.loss_below)).cpu() & pending[:, which]
+            inside = stops & (loss > bin_.fits.loss_above).cpu()
+            if inside.any():
+                bin_.take(numbers[inside], theta[inside.to(theta.device)])
+            pending[:, which] &= ~stops
+        return pending
 
 
 def _check(accept: Sequence[Fits], *, wanted: int, members: int, max_members: int) -> None:

@@ -23,5 +23,7 @@ FIGURE8 = Experiment(
     run_cell=run_boundaries,
     row_labels=("optimizer", "samples"),
     picture="boundaries",
-    remarks=("The paper does not say which sample counts and widths it shows; here 3 to 15 points and 10 hidden units.",),
+    remarks=(
+        "The paper does not say which sample counts and widths it shows; here 3 to 15 points and 10 hidden units.",
+    ),
 )

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from goodminima.experiments.chiang2023.two_class import image_task
+from goodminima.experiments.chiang2023.two_class import image_task, lenet_for
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Printed, Progress, Scale
-from goodminima.nets import LeNet
 from goodminima.population import TorchDefault
 from goodminima.train import SGD, poisoned_sgd
 
@@ -26,7 +25,7 @@ def run_poisoned(cell: Cell, context: Context) -> Outcome:
     Settings read from the scale: `lr`, `momentum`, `epochs`, `batch_size`.
     """
     task = image_task(context, num_samples=cell.settings["samples"])
-    net = LeNet(width=0.5, in_shape=tuple(task.train.x.shape[1:]), num_classes=task.num_classes)
+    net = lenet_for(task)
     seed = context.key("training", cell.name)
     theta = TorchDefault().draw(net, seed=seed, indices=np.zeros(1, np.uint64), device=context.device)
     epochs = context.scale_settings["epochs"]
@@ -38,8 +37,7 @@ def run_poisoned(cell: Cell, context: Context) -> Outcome:
     train, test = float(found.train_accuracy[0]), float(found.test_accuracy[0])
     spent = found.epochs == epochs and (train < 1 or test > 0)
     note = f"budget of {epochs:,} epochs ended before everything was fitted" if spent else ""
-    values = dict(zip(_MEASURES, (test, train), strict=True))
-    return Outcome(values=values, counts={"epochs": found.epochs}, note=note)
+    return Outcome(values={"test accuracy": test, "train accuracy": train}, counts={"epochs": found.epochs}, note=note)
 
 
 TABLE1 = Experiment(

@@ -37,7 +37,11 @@ def run_boundaries(cell: Cell, context: Context) -> Outcome:
         return Outcome(values={"test accuracy": None}, counts=counts, note="none found within the budget")
     accuracy = float(population.accuracy(task.test.x, task.test.y).double().mean())
     few = f"only {len(population)} of {BOUNDARIES} found within the budget" if len(population) < BOUNDARIES else ""
-    arrays = {"class1": _class1(population), "train_x": task.train.x.cpu().numpy(), "train_y": task.train.y.cpu().numpy()}
+    arrays = {
+        "class1": _class1(population),
+        "train_x": task.train.x.cpu().numpy(),
+        "train_y": task.train.y.cpu().numpy(),
+    }
     arrays |= {"test_x": task.test.x.cpu().numpy(), "test_y": task.test.y.cpu().numpy()}
     return Outcome(values={"test accuracy": accuracy}, counts=counts, arrays=arrays, note=few)
 

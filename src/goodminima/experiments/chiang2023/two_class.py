@@ -6,7 +6,7 @@ can be compared with less noise than their standard errors say.
 
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from itertools import pairwise
 
 from torch import nn
 
@@ -14,7 +14,7 @@ from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
 from goodminima.nets import LeNet, LinearModel
 from goodminima.population import Cube, FanOut, Population
 from goodminima.search import Fits, Found, guess_and_check
-from goodminima.tasks import ImageData, Task, few_shot, load_images
+from goodminima.tasks import Task, few_shot, load_images
 from goodminima.train import SGD, Trained, train_into_bins
 
 METHODS = {"gc": ("LeNet", "G&C"), "sgd": ("LeNet", "SGD"), "linear": ("Linear", "SGD")}
@@ -26,9 +26,7 @@ def two_class_cell(num_samples: int, method: str, accept: tuple[Fits, ...], prin
     net, optimizer = METHODS[method]
     settings = {"samples": num_samples, "net": net, "optimizer": optimizer, "method": method}
     settings["edges"] = (accept[0].loss_above, *(fits.loss_below for fits in accept))
-    return Cell(
-        name=f"n={num_samples}/{method}", settings=settings, measures=tuple(map(str, accept)), printed=printed
-    )
+    return Cell(name=f"n={num_samples}/{method}", settings=settings, measures=tuple(map(str, accept)), printed=printed)
 
 
 def run_two_class(cell: Cell, context: Context) -> Outcome:
@@ -41,7 +39,7 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
     task = image_task(context, num_samples=cell.settings["samples"])
     lowest = settings.get("lowest_loss", {}).get(cell.settings["samples"], -math.inf)
     edges = cell.settings["edges"]
-    asked = [Fits(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True) if low >= lowest]
+    asked = [Fits(low, high) for low, high in pairwise(edges) if low >= lowest]
     found = _SEARCHES[cell.settings["method"]](cell, context, task, asked)
     accuracies = [_test_accuracy(found, which, task) for which in range(len(asked))]
     values = dict(zip(map(str, asked), accuracies, strict=True))
@@ -55,17 +53,12 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
 def image_task(context: Context, *, num_samples: int) -> Task:
     """Replicate's two random classes with `num_samples` random images, the same for every method and experiment."""
     assert context.data is not None
-    images = _images(context.data)
+    images = load_images(context.data)
     return few_shot(images, num_samples=num_samples, num_classes=2, seed=context.key("task")).to(context.device)
 
 
-@lru_cache(maxsize=1)
-def _images(data: str) -> ImageData:
-    return load_images(data)
-
-
 def _guess(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> Found:
-    settings, net = context.scale_settings, _lenet(task)
+    settings, net = context.scale_settings, lenet_for(task)
     return guess_and_check(
         net,
         task,
@@ -84,7 +77,7 @@ def _sgd(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> Trained
     """LeNet from the cube, as the authors' configuration has it, 30 epochs of batches of two (one for two images)."""
     lr = context.scale_settings["lenet_lr"]
     sgd = SGD(lr=lr, epochs=30, batch_size=min(len(task.train) // 2, 2))
-    return _train(cell, context, task, asked, net=_lenet(task), sgd=sgd, start=Cube(1.0))
+    return _train(cell, context, task, asked, net=lenet_for(task), sgd=sgd, start=Cube(1.0))
 
 
 def _linear(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> Trained:
@@ -120,7 +113,8 @@ _SEARCHES: Mapping[str, Callable[[Cell, Context, Task, list[Fits]], Found | Trai
 }
 
 
-def _lenet(task: Task) -> LeNet:
+def lenet_for(task: Task) -> LeNet:
+    """The paper's LeNet, half as wide as the usual one, for the images of a task."""
     channels, height, width = task.train.x.shape[1:]
     return LeNet(width=0.5, in_shape=(channels, height, width), num_classes=task.num_classes)
 

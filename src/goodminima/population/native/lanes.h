@@ -48,15 +48,22 @@ LANES_TARGET static Streams start(std::uint64_t seed, const std::uint64_t* index
     return streams;
 }
 
+LANES_INLINE Words exclusive_or(Words a, Words b, Words c) {
+#if LANES == 16
+    return (Words)_mm512_ternarylogic_epi32((__m512i)a, (__m512i)b, (__m512i)c, 0x96);
+#else
+    return a ^ b ^ c;
+#endif
+}
+
 // Uniform on the multiples of 2^-23 in [-1, 1). Exact in float32, whether or not the compiler fuses multiply and add.
 LANES_INLINE Floats next(Streams& s) {
-    const Words r = s.s0 + s.s3, t = s.s1 << 9;
-    s.s2 ^= s.s0;
-    s.s3 ^= s.s1;
-    s.s1 ^= s.s2;
-    s.s0 ^= s.s3;
-    s.s2 ^= t;
-    s.s3 = (s.s3 << 11) | (s.s3 >> 21);
+    const Words r = s.s0 + s.s3, t = s.s1 << 9, mixed = s.s3 ^ s.s1;
+    const Words s1 = exclusive_or(s.s1, s.s2, s.s0);
+    s.s2 = exclusive_or(s.s2, s.s0, t);
+    s.s0 = exclusive_or(s.s0, s.s3, s.s1);
+    s.s1 = s1;
+    s.s3 = (mixed << 11) | (mixed >> 21);
     return __builtin_convertvector((Ints)(r >> 8), Floats) * 0x1p-23f - 1.0f;
 }
 
@@ -107,7 +114,8 @@ struct Tile {
     bool relu;
 };
 
-LANES_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }  // b where either is not a number
+// b where either is not a number; in this form the compiler sees one instruction.
+LANES_INLINE Floats larger(Floats a, Floats b) { return b < a ? a : b; }
 
 template <typename In, int Outputs, int Places>
 LANES_TARGET static void run_tile(const Tile<In>& tile) {
@@ -140,7 +148,7 @@ LANES_TARGET static void run_tile(const Tile<In>& tile) {
             tile.out[o * tile.output_step + p * tile.place_step] = tile.relu ? larger(Floats{}, sums[o][p]) : sums[o][p];
 }
 
-constexpr Size max_side = 8;  // outputs or places of a tile at most
+constexpr Size max_outputs = 4, max_places = 8;  // of a tile
 
 template <typename In>
 using RunTile = void (*)(const Tile<In>&);
@@ -154,11 +162,11 @@ constexpr RunTile<In> tile_runner() {
 // The runners by [outputs - 1][places - 1], flattened.
 template <typename In, std::size_t... I>
 constexpr std::array<RunTile<In>, sizeof...(I)> tile_runners(std::index_sequence<I...>) {
-    return {tile_runner<In, I / max_side + 1, I % max_side + 1>()...};
+    return {tile_runner<In, I / max_places + 1, I % max_places + 1>()...};
 }
 
 template <typename In>
-inline constexpr auto runners = tile_runners<In>(std::make_index_sequence<max_side * max_side>{});
+inline constexpr auto runners = tile_runners<In>(std::make_index_sequence<max_outputs * max_places>{});
 
 // Piece number `i` of `count` things cut into pieces that are as equal as can be and at most `largest` long.
 struct Pieces {
@@ -167,42 +175,48 @@ struct Pieces {
     Size begin(Size i) const { return i * count / number; }
 };
 
-// Few places leave room for many outputs; the weights then stream through once.
+// Few places leave room for more outputs than usual: enough sums to hide the latency of one.
 inline Size largest_outputs(Size places) {
     constexpr Size usual = LANES_ACCUMULATORS >= 24 ? 4 : 2;
-    return std::clamp<Size>(LANES_ACCUMULATORS / places, usual, max_side);
+    return std::clamp<Size>(LANES_ACCUMULATORS / places, usual, max_outputs);
 }
 
 // All tiles of `outputs` x `num_places` sums.
 template <typename In>
 LANES_TARGET static void run_tiles(Tile<In> tile, Size outputs, Size num_places) {
-    const Pieces pieces(num_places, std::min<Size>(max_side, LANES_ACCUMULATORS / outputs));
+    const Pieces pieces(num_places, std::min<Size>(max_places, LANES_ACCUMULATORS / outputs));
     const Size* places = tile.places;
     Floats* out = tile.out;
     for (Size i = 0; i < pieces.number; ++i) {
         const Size begin = pieces.begin(i), length = pieces.begin(i + 1) - begin;
         tile.places = places + begin;
         tile.out = out + begin * tile.place_step;
-        runners<In>[(outputs - 1) * max_side + length - 1](tile);
+        runners<In>[static_cast<std::size_t>((outputs - 1) * max_places + length - 1)](tile);
     }
 }
 
 // ------------------------------------------------------------------------------------------------------------- stages
 
-LANES_TARGET static void pool_row(const Stage& stage, const Floats* in, Size row_step, Size columns, Floats* out) {
-    const Window& window = stage.window;
+// One row of pooled numbers. The window comes as a copy, so that the compiler need not read it again after each store.
+template <bool Average>
+LANES_TARGET static void pool_columns(const Window window, const Floats* in, Size row_step, Size columns, bool relu, Floats* out) {
     const float share = 1.0f / static_cast<float>(window.height * window.width);
-    for (Size column = 0; column < columns; ++column) {
-        const Floats* corner = in + column * window.column_stride;
-        Floats pooled = stage.average ? Floats{} : corner[0];
-        for (Size y = 0; y < window.height; ++y)
+    for (Size column = 0; column < columns; ++column, in += window.column_stride) {
+        Floats pooled = in[0];
+        for (Size x = 1; x < window.width; ++x) pooled = Average ? pooled + in[x] : larger(pooled, in[x]);
+        for (Size y = 1; y < window.height; ++y)
             for (Size x = 0; x < window.width; ++x) {
-                const Floats value = corner[y * row_step + x];
-                pooled = stage.average ? pooled + value : larger(pooled, value);
+                const Floats value = in[y * row_step + x];
+                pooled = Average ? pooled + value : larger(pooled, value);
             }
-        if (stage.average) pooled *= share;
-        out[column] = stage.relu_after_pool ? larger(Floats{}, pooled) : pooled;
+        if (Average) pooled *= share;
+        out[column] = relu ? larger(Floats{}, pooled) : pooled;
     }
+}
+
+LANES_TARGET static void pool_row(const Stage& stage, const Floats* in, Size row_step, Floats* out) {
+    const auto pool = stage.average ? pool_columns<true> : pool_columns<false>;
+    pool(stage.window, in, row_step, stage.out.width, stage.relu_after_pool, out);
 }
 
 template <typename In>
@@ -219,8 +233,7 @@ LANES_TARGET static void run_convolution(const Stage& stage, const Floats* theta
             tile.in = in + row * stage.band_step;
             run_tiles(tile, outputs, num_places);
             for (Size o = 0; stage.has_pool && o < outputs; ++o)
-                pool_row(stage, band + o * num_places, stage.band_width, stage.out.width,
-                         out + (first + o) * plane + row * stage.out.width);
+                pool_row(stage, band + o * num_places, stage.band_width, out + (first + o) * plane + row * stage.out.width);
         }
     }
 }
@@ -256,7 +269,7 @@ LANES_TARGET static void run_pool(const Stage& stage, const Floats* in, Floats* 
     for (Size channel = 0; channel < stage.out.channels; ++channel)
         for (Size row = 0; row < stage.out.height; ++row)
             pool_row(stage, in + (channel * stage.in.height + row * stage.window.row_stride) * stage.in.width, stage.in.width,
-                     stage.out.width, out + (channel * stage.out.height + row) * stage.out.width);
+                     out + (channel * stage.out.height + row) * stage.out.width);
 }
 
 LANES_TARGET static void run_spatial(const Stage& stage, const Floats* theta, const float* in, float* out, Floats* band) {
@@ -326,16 +339,15 @@ LANES_INLINE Floats exponential(Floats t) {
     sum = sum * r + 1.0f / 2;
     sum = sum * r + 1.0f;
     sum = sum * r + 1.0f;
-    const Ints power = (__builtin_convertvector(k, Ints) + 127) << 23;
+    const Words power = ((Words)__builtin_convertvector(k, Ints) + 127u) << 23;
     return sum * (Floats)power;
 }
 
 // log(1 + q) to 3e-7 of itself for q >= 0: 1 + q = 2^e (1 + f), and log(1 + f) = 2 atanh(f / (2 + f)).
 LANES_INLINE Floats log_one_plus(Floats q) {
     const Floats whole = q + 1.0f;
-    const Ints bits = (Ints)whole - 0x3f3504f3;  // from sqrt(1/2) upwards
-    const Ints e = bits >> 23;
-    const Floats mantissa = (Floats)((Ints)whole - (e << 23));
+    const Ints e = (Ints)((Words)whole - 0x3f3504f3u) >> 23;  // 2^e counts from sqrt(1/2)
+    const Floats mantissa = (Floats)((Words)whole - ((Words)e << 23));
     const Floats f = choose(e == 0, q, mantissa - 1.0f);  // q itself is exact where it is small
     const Floats u = f / (f + 2.0f), v = u * u;
     const Floats series = 2.0f + v * (2.0f / 3 + v * (2.0f / 5 + v * (2.0f / 7 + v * (2.0f / 9))));
@@ -385,7 +397,7 @@ LANES_TARGET static float spin(std::int64_t rounds) {
     return total[0];
 }
 
-inline constexpr Engine engine{LANES_NAME, LANES, draw, evaluate, score, spin, Size{2} * LANES * LANES_ACCUMULATORS};
+constexpr Engine engine{LANES_NAME, LANES, draw, evaluate, score, spin, Size{2} * LANES * LANES_ACCUMULATORS};
 
 #undef LANES_INLINE
 

@@ -1,0 +1,307 @@
+"""The command line. Whatever is slow to import is imported inside the command that needs it."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+if TYPE_CHECKING:
+    from goodminima.experiments.experiment import Experiment
+    from goodminima.run import AbstractExecutor, Failed, Group, RunReport, Store
+
+DESCRIPTION = """Why do the minima that training finds generalise, when others that fit the same data do not?
+
+For example: goodminima run chiang2023/table2 --scale smoke"""
+STORE = "sqlite:///goodminima.db"  # that of goodminima.run.store, which would cost --help the import of a database
+
+Name = Positional[Annotated[str, arg(metavar="NAME", help="The experiment, as `goodminima list` names it.")]]
+ScaleName = Annotated[str, arg(metavar="smoke|laptop|paper", help="How much runs: seconds, minutes, or as published.")]
+Data = Annotated[
+    str | None,
+    arg(metavar="NAME|FOLDER", help="Images: `digits`, `mnist`, ..., or a folder. The experiment's own by default."),
+]
+Seed = Annotated[int, arg(metavar="S", help="Together with a replicate's number it decides all its randomness.")]
+StoreUrl = Annotated[str, arg(metavar="URL", help="Where results are kept: a database URL, or a file for SQLite.")]
+Device = Annotated[str, arg(metavar="D", help="Where tensors live: `cpu` or `cuda`.")]
+Json = Annotated[bool, arg(help="Print records for other programs instead: one JSON array.")]
+
+
+def list_experiments(*, store: StoreUrl = STORE, json: Json = False) -> None:
+    """List the experiments, their papers, and how much runs at each scale.
+
+    For example: goodminima list --json
+    """
+    from goodminima.experiments.catalogue import EXPERIMENTS
+
+    if json:
+        from goodminima.report.records import catalogue_records
+
+        _print_json(catalogue_records(EXPERIMENTS, _existing(store)))
+        return
+    for experiment in EXPERIMENTS:
+        data = f", on {experiment.data} by default" if experiment.data else ", on toy data"
+        print(f"{experiment.name}: {experiment.title} ({experiment.source}{data})")
+        sizes = (f"{name} {_size(experiment, name)}" for name in experiment.scales)
+        print(f"  {'; '.join(sizes)}")
+
+
+def run(
+    name: Name,
+    *,
+    scale: ScaleName = "laptop",
+    data: Data = None,
+    replicates: Annotated[int | None, arg(metavar="N", help="How many per cell. The scale's own by default.")] = None,
+    seed: Seed = 0,
+    store: StoreUrl = STORE,
+    device: Device = "cpu",
+    only: Annotated[str | None, arg(metavar="CELL", help="One cell, or a pattern such as 'n=4/*'.")] = None,
+    fresh: Annotated[bool, arg(help="Forget what is stored of these cells first.")] = False,
+    workers: Annotated[int | None, arg(metavar="W", help="Processes. As many as there are cores by default.")] = None,
+) -> None:
+    """Run an experiment and show its table. What the store holds already is not run again.
+
+    For example: goodminima run chiang2023/table2 --scale smoke --data digits
+    """
+    from goodminima.run import RunInterrupted, Store
+    from goodminima.run import run as run_experiment
+    from goodminima.run.live import LiveLine
+
+    experiment, executor, opened = _find(name), _executor(workers), Store(store)
+    try:
+        with LiveLine() as live:
+            report = run_experiment(
+                experiment,
+                store=opened,
+                scale=scale,
+                data=data,
+                replicates=replicates,
+                seed=seed,
+                executor=executor,
+                device=device,
+                only=only,
+                fresh=fresh,
+                listen=live,
+            )
+    except RunInterrupted as interrupted:
+        _tell_failures(interrupted.report.failures, opened)
+        _tell(_stopped(interrupted.report))
+        sys.exit(130)
+    _print_tables(opened, experiment, [report.group])
+    print(f"The results are in {opened}")
+    _tell_failures(report.failures, opened)
+    sys.exit(1 if report.failures else 0)
+
+
+def show(
+    name: Name,
+    *,
+    scale: Annotated[str | None, arg(metavar="smoke|laptop|paper", help="Only this scale.")] = None,
+    data: Annotated[str | None, arg(metavar="NAME|FOLDER", help="Only these data.")] = None,
+    seed: Annotated[int | None, arg(metavar="S", help="Only this seed.")] = None,
+    store: StoreUrl = STORE,
+    json: Json = False,
+) -> None:
+    """Show what a store holds of an experiment: one table per scale, data, seed and device.
+
+    For example: goodminima show chiang2023/table2 --scale laptop --json
+    """
+    from goodminima.report.records import records_of
+    from goodminima.run import Store, load_results
+
+    experiment, opened = _find(name), Store(store, create=False)
+    groups = _groups(opened, experiment, scale=scale, data=data, seed=seed)
+    if json:
+        tables = (load_results(opened, experiment, group=group) for group in groups)
+        _print_json([record for results in tables for record in records_of(results)])
+    else:
+        _print_tables(opened, experiment, groups)
+
+
+def report(
+    *,
+    store: StoreUrl = STORE,
+    out: Annotated[Path, arg(metavar="DIR", help="The folder to write.")] = Path("report"),
+) -> None:
+    """Write a folder of Markdown and pictures on everything a store holds.
+
+    For example: goodminima report --out report
+    """
+    from goodminima.report.markdown import write_report
+    from goodminima.run import BadOption, Store
+
+    opened = Store(store, create=False)
+    try:
+        index = write_report(opened, out)
+    except OSError as error:
+        raise BadOption("out", out, f"cannot be written ({error.strerror}); name another folder") from error
+    print(f"The report is {index}")
+
+
+def doctor() -> None:
+    """Tell what is installed and how fast it can be here: the first thing to look at, and to send along with a bug.
+
+    For example: goodminima doctor
+    """
+    from goodminima.population import native
+    from goodminima.run.executors import available_cores
+    from goodminima.run.provenance import revision, versions
+    from goodminima.tasks.cache import cache_file
+
+    compiled = native.available()
+    facts = {
+        **versions(),
+        "revision": revision(),
+        "cores": available_cores(),
+        "compiled kernel": native.instruction_set() if compiled else f"not in use: {native.why_not()}",
+        "cache": cache_file("any").parent,
+        "store": f"{STORE} (in the working folder)",
+    }
+    for fact, value in facts.items():
+        print(f"{fact:<16}{value}")
+
+
+def version() -> None:
+    """Print the version.
+
+    For example: goodminima version
+    """
+    from importlib.metadata import version as version_of
+
+    print(version_of("goodminima"))
+
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "list": list_experiments,
+    "run": run,
+    "show": show,
+    "report": report,
+    "doctor": doctor,
+    "version": version,
+}
+
+
+def main() -> None:
+    """Does what the command line says; ends with 2 after a mistake in it, with 130 after Ctrl-C."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            dict(COMMANDS),
+            prog="goodminima",
+            description=DESCRIPTION,
+            config=(FlagCreatePairsOff,),
+        )
+    except ValueError as error:
+        _fail(_mistake(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # whoever reads, `head` say, has enough; Python must not try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _mistake(error: ValueError) -> str:
+    """The one line to show for what was asked wrongly; any other error is one of ours, and is raised on."""
+    from goodminima.run.options import BadOption
+
+    if isinstance(error, BadOption):
+        return f"--{error.option} {error.value}: {error.problem}"
+    from goodminima.tasks import DataError
+
+    if isinstance(error, DataError):
+        return f"--data: {error}"
+    raise error
+
+
+def _find(name: str) -> "Experiment":
+    from goodminima.run import find_experiment
+
+    try:
+        return find_experiment(name)
+    except ValueError as error:
+        _fail(str(error))
+
+
+def _executor(workers: int | None) -> "AbstractExecutor":
+    from goodminima.run import BadOption, InlineExecutor, ProcessExecutor
+
+    if workers is not None and workers < 1:
+        raise BadOption("workers", workers, "at least 1 is needed")
+    executor = ProcessExecutor(workers)
+    return executor if executor.slots > 1 else InlineExecutor()
+
+
+def _existing(url: str) -> "Store | None":
+    """The store, or None where the default one has not been made yet."""
+    from goodminima.run import Store
+
+    return None if url == STORE and not Path("goodminima.db").exists() else Store(url, create=False)
+
+
+def _groups(
+    store: "Store", experiment: "Experiment", *, scale: str | None, data: str | None, seed: int | None
+) -> list["Group"]:
+    from goodminima.run import BadOption
+    from goodminima.run.request import data_name, known_scale
+
+    asked: dict[str, Any] = {
+        "experiment": experiment.name,
+        "scale": None if scale is None else known_scale(scale),
+        "data": None if data is None else data_name(data),
+        "seed": seed,
+    }
+    asked = {option: value for option, value in asked.items() if value is not None}
+    groups = [group for group in store.groups() if all(getattr(group, key) == asked[key] for key in asked)]
+    if not groups:
+        wanted = ", ".join(f"{option} {value}" for option, value in asked.items())
+        raise BadOption("store", store, f"holds nothing of {wanted}; `goodminima run {experiment.name}` fills it")
+    return groups
+
+
+def _print_tables(store: "Store", experiment: "Experiment", groups: Sequence["Group"]) -> None:
+    from rich.console import Console
+
+    from goodminima.report.tables import print_table, table_of
+    from goodminima.run import load_results
+
+    console = Console(width=None if sys.stdout.isatty() else 150)  # a file has no width of its own
+    for group in groups:
+        print_table(table_of(load_results(store, experiment, group=group)), console)
+
+
+def _print_json(records: list[dict[str, Any]]) -> None:
+    import json
+
+    print(json.dumps(records, indent=1))
+
+
+def _size(experiment: "Experiment", scale: str) -> str:
+    cells, replicates = len(experiment.cells_at(scale)), experiment.scales[scale].replicates
+    return f"{cells} cell{'s' * (cells != 1)} x {replicates}"
+
+
+def _stopped(report: "RunReport") -> str:
+    same = shlex.join(["goodminima", *(word for word in sys.argv[1:] if word != "--fresh")])
+    return f"Stopped; {report.stored} of {report.wanted} replicates are stored. To go on: {same}"
+
+
+def _tell_failures(failures: Sequence["Failed"], store: "Store") -> None:
+    """One line about the first failure; the tracebacks of all go into a file beside the store."""
+    if not failures:
+        return
+    log = Path(f"{store.file or 'goodminima'}.errors.log")
+    log.write_text("\n".join(f"{each.unit}: {each.error}\n{each.traceback}" for each in failures), encoding="utf-8")
+    first = failures[0]
+    others = f" and {len(failures) - 1} others" if len(failures) > 1 else ""
+    _tell(f"failed: {first.unit}: {first.error}{others} (tracebacks in {log})")
+
+
+def _tell(line: str) -> None:
+    print(f"goodminima: {line}", file=sys.stderr)
+
+
+def _fail(line: str) -> NoReturn:
+    _tell(line)
+    sys.exit(2)

@@ -1,0 +1,40 @@
+"""The compiled module, as pyright sees it; `goodminima.population.native` is what the rest of the house calls."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+def instruction_sets() -> list[str]: ...
+def draw(
+    set: str, half_width: NDArray[np.float32], seed: int, indices: NDArray[np.uint64], /
+) -> NDArray[np.float32]: ...
+def screen(
+    set: str,
+    layers: Sequence[tuple[str | int, ...]],
+    input_shape: Sequence[int],
+    half_width: NDArray[np.float32],
+    weights: Sequence[tuple[int, int]],
+    unit: float,
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    seed: int,
+    start: int,
+    count: int,
+    loss_below: float,
+    slack: float,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], int]: ...
+def logits(
+    set: str,
+    layers: Sequence[tuple[str | int, ...]],
+    input_shape: Sequence[int],
+    theta: NDArray[np.float32],
+    images: NDArray[np.float32],
+    /,
+) -> NDArray[np.float32]: ...
+def multiply_adds(layers: Sequence[tuple[str | int, ...]], input_shape: Sequence[int], parameters: int, /) -> int: ...
+def spin(set: str, rounds: int, /) -> float: ...
+def generate(
+    set: str, half_width: NDArray[np.float32], weights: Sequence[tuple[int, int]], seed: int, count: int, /
+) -> None: ...

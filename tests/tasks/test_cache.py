@@ -1,0 +1,80 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_images import counted_images
+
+from goodminima.tasks import ImageData, cache
+
+
+def same(one: ImageData, two: ImageData) -> bool:
+    tensors = all(torch.equal(getattr(one, key), getattr(two, key)) for key in cache._TENSORS)
+    return tensors and (one.class_names, one.name, one.origin) == (two.class_names, two.name, two.origin)
+
+
+def test_what_was_written_is_read(cache_folder: Path) -> None:
+    images = counted_images([3, 4], [2, 1], channels=3)
+    file = cache.cache_file("counted", "somewhere")
+    assert cache.read(file) is None
+    cache.write(file, images)
+    assert same(cache.read(file), images)
+    assert list(cache_folder.iterdir()) == [file]
+
+
+def test_every_part_of_the_identity_gives_another_file() -> None:
+    ways = [("a",), ("a", "b"), ("a", "c"), ("a", "b", ""), ("ab", "")]
+    assert len({cache.cache_file(*way) for way in ways}) == len(ways)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no safetensors at all", None])
+def test_a_damaged_file_is_replaced(damage: bytes | None, caplog: pytest.LogCaptureFixture) -> None:
+    images = counted_images([3, 4], [2, 1])
+    file = cache.cache_file("counted")
+    cache.write(file, images)
+    file.write_bytes(file.read_bytes()[:-3] if damage is None else damage)
+    assert cache.read(file) is None
+    assert "cannot be read" in caplog.text
+    cache.write(file, images)
+    assert same(cache.read(file), images)
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
+    cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = counted_images([3, 4], [2, 1]), counted_images([5, 5], [2, 1])
+    file = cache.cache_file("counted")
+    cache.write(file, old)
+
+    def half_a_file(tensors: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("safetensors.torch.save_file", half_a_file)
+    with pytest.raises(KeyboardInterrupt):
+        cache.write(file, new)
+    assert same(cache.read(file), old)
+    assert list(cache_folder.iterdir()) == [file]
+
+
+def test_a_folder_that_cannot_be_written_is_gone_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("GOODMINIMA_CACHE", str(tmp_path / "file" / "cache"))
+    file = cache.cache_file("counted")
+    assert cache.read(file) is None
+    cache.write(file, counted_images([3, 4], [2, 1]))
+    assert "cannot be written" in caplog.text
+
+
+def test_who_reads_while_two_write_sees_whole_files(cache_folder: Path) -> None:
+    file = cache.cache_file("counted")
+    images = counted_images([3, 4], [2, 1])
+    cache.write(file, images)
+    with ThreadPoolExecutor(2) as writers:
+        writing = [writers.submit(cache.write, file, images) for _ in range(100)]
+        while not all(one.done() for one in writing):
+            assert same(cache.read(file), images)
+    assert [one.result() for one in writing] == [None] * 100
+    assert list(cache_folder.iterdir()) == [file]

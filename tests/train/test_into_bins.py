@@ -1,0 +1,123 @@
+"""SGD into loss bins against training each member anew for each bin, as the authors do."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from goodminima.nets import MLP, LinearModel
+from goodminima.population import Cube, FanOut, Population
+from goodminima.search import Fits, Status, bins
+from goodminima.tasks import Examples, Task, wedge
+from goodminima.train import SGD, train_into_bins
+from goodminima.train.sgd import minibatches
+
+BINS = bins((0.55, 0.6, 0.64, 0.66, 0.69))
+
+
+def _alone(net: nn.Module, train: Examples, vector: torch.Tensor, sgd: SGD, fits: Fits, seed: int):
+    """One member for one bin: frozen as soon as it fits with a loss under the bin's upper edge. Float64."""
+    member = copy.deepcopy(net).double()
+    nn.utils.vector_to_parameters(vector.double(), member.parameters())
+    x, y = train.x.double(), train.y
+
+    def loss_and_fit() -> tuple[float, bool]:
+        logits = member(x)
+        norms = torch.stack([p.norm() for p in member.parameters() if p.ndim > 1]).prod()
+        return F.cross_entropy(logits / norms, y).item(), bool((logits.argmax(1) == y).all())
+
+    for _, rows in minibatches(len(train), sgd, seed):
+        loss, fitted = loss_and_fit()
+        if fitted and loss <= fits.loss_below:
+            break
+        gradients = torch.autograd.grad(F.cross_entropy(member(x[rows]), y[rows]), list(member.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(member.parameters(), gradients, strict=True):
+                parameter.sub_(sgd.lr * gradient)
+    loss, fitted = loss_and_fit()
+    inside = fitted and fits.loss_above < loss <= fits.loss_below
+    return nn.utils.parameters_to_vector(member.parameters()).detach() if inside else None
+
+
+def test_one_pass_equals_training_anew_for_each_bin() -> None:
+    net, task, sgd = MLP(in_features=2, hidden=(5,)), wedge(seed=3, num_train=5), SGD(lr=0.1, epochs=20, batch_size=2)
+    found = train_into_bins(net, task, sgd=sgd, start=Cube(1.0), accept=BINS, wanted=1000, members=60, max_members=60)
+    start = Cube(1.0).draw(net, seed=0, indices=np.arange(60, dtype=np.uint64))
+    for fits, frozen in zip(BINS, found.bins, strict=True):
+        alone = {k: _alone(net, task.train, vector, sgd, fits, seed=0) for k, vector in enumerate(start)}
+        expected = {k: vector for k, vector in alone.items() if vector is not None}
+        assert frozen.members == tuple(expected)
+        for vector, end in zip(frozen.theta, expected.values(), strict=True):
+            torch.testing.assert_close(vector.double(), end, rtol=1e-4, atol=1e-5)
+    assert sum(frozen.hits for frozen in found.bins) > 20
+
+
+def test_kept_members_fit_and_lie_in_their_bin() -> None:
+    net, task, sgd = MLP(in_features=2, hidden=(8,)), wedge(seed=1, num_train=5), SGD(lr=0.1, epochs=30, batch_size=2)
+    found = train_into_bins(net, task, sgd=sgd, start=FanOut(), accept=BINS, wanted=3, keep=3, members=50)
+    assert found.status is Status.SOLVED
+    for which, frozen in enumerate(found.bins):
+        population = found.population(which)
+        assert len(population) == 3
+        assert frozen.hits >= 3
+        assert list(frozen.members) == sorted(frozen.members)
+        loss = population.loss(task.train.x, task.train.y, normalised=True)
+        assert ((loss > frozen.fits.loss_above) & (loss <= frozen.fits.loss_below)).all()
+        assert (population.margin(task.train.x, task.train.y) > 0).all()
+
+
+def test_blocks_are_trained_whole_and_the_budget_ends_it() -> None:
+    net, task, sgd = MLP(in_features=2, hidden=(5,)), wedge(seed=3), SGD(lr=0.1, epochs=3, batch_size=3)
+    heard = []
+    found = train_into_bins(
+        net, task, sgd=sgd, start=Cube(1.0), accept=(Fits(loss_below=0.01),), members=30, max_members=70,
+        listen=lambda members, hits: heard.append((members, hits)),
+    )  # fmt: skip
+    assert found.status is Status.BUDGET_SPENT
+    assert found.trained == 70
+    assert heard == [(30, (0,)), (60, (0,)), (70, (0,))]
+    assert found.bins[0].hits == 0
+
+
+def test_members_that_run_off_are_counted() -> None:
+    x = torch.tensor([[1e30, 0.0], [0.0, 1e30]])
+    task = Task(
+        train=Examples(x, torch.tensor([1, 0])),
+        test=Examples(x, torch.tensor([1, 0])),
+        num_classes=2,
+        name="",
+        origin="",
+    )
+    sgd = SGD(lr=1e30, epochs=3, batch_size=2)
+    found = train_into_bins(
+        LinearModel(in_features=2), task, sgd=sgd, start=Cube(1.0), accept=(Fits(loss_below=1e-9),), members=20,
+        max_members=20,
+    )  # fmt: skip
+    assert found.nonfinite > 0
+    assert found.nonfinite + found.bins[0].hits <= 20
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"accept": ()}, "at least one Fits"),
+        ({"members": 0}, "members must be at least 1"),
+        ({"wanted": 0}, "wanted must"),
+    ],
+)
+def test_bad_options_are_named(options: dict, message: str) -> None:
+    given = {"accept": (Fits(),), "sgd": SGD(lr=0.1, epochs=1, batch_size=1), "start": Cube()} | options
+    with pytest.raises(ValueError, match=message):
+        train_into_bins(LinearModel(in_features=2), wedge(seed=0), **given)
+
+
+def test_population_of_an_empty_bin_says_so() -> None:
+    found = train_into_bins(
+        LinearModel(in_features=2), wedge(seed=0), sgd=SGD(lr=0.1, epochs=1, batch_size=1), start=Cube(),
+        accept=(Fits(loss_below=0.001),), members=2, max_members=2,
+    )  # fmt: skip
+    assert isinstance(found.population(), Population)
+    assert len(found.population()) == 0
