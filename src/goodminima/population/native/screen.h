@@ -51,7 +51,7 @@ class Screen {
         bounds_ = {static_cast<float>(-question.slack), static_cast<float>(std::min(bound, largest))};
         // In units of a multiply-add: a number drawn costs about ten of them (measured).
         const double show = static_cast<double>(question.program.multiply_adds);
-        const double draw = 16.0 * static_cast<double>(question.program.parameters);
+        const double draw = 10.0 * static_cast<double>(question.program.parameters);
         stay_ = static_cast<double>(engine.lanes) * show / (show + draw);
     }
 

@@ -1,0 +1,131 @@
+"""Pictures. Nothing here computes results; nothing elsewhere draws."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # files only: no display is needed, and none is opened
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from goodminima.experiments.experiment import Cell, Experiment
+
+if TYPE_CHECKING:
+    from goodminima.run.results import Results
+
+_COLOURS = {"G&C": "#0072b2", "SGD": "#d55e00", "Linear": "#7f7f7f"}
+_REGIONS = ListedColormap(["#fbe3d6", "#d6e6f4"])
+_POINTS = ("#d55e00", "#0072b2")
+_EXTENT = (-2, 2, -2, 2)  # of the stored grids of classes
+
+
+def draw(experiment: Experiment, results: "Results", path: Path) -> None:
+    """Draws the experiment's picture from stored results into a PNG file at `path`."""
+    if experiment.picture is None or experiment.picture not in _PICTURES:
+        raise ValueError(f"{experiment.name} has picture {experiment.picture!r}; there are {', '.join(_PICTURES)}")
+    figure = _PICTURES[experiment.picture](experiment, results)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _wedge(experiment: Experiment, results: "Results") -> Figure:
+    """The two curves the points come from, and the sample."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharex=True, sharey=True)
+    outcome = next(iter(results.outcomes(experiment.cells[0].name)))
+    side = np.linspace(-1, 1, 3)
+    for label, height in ((1, 0.0), (0, outcome.values["margin"] or 0.0)):
+        left.plot(side, height - np.abs(side), color=_POINTS[label], lw=2, label=f"class {label}")
+    left.set_title("where points come from", fontsize=10)
+    left.legend(frameon=False, fontsize=8, loc="lower center")
+    _scatter(right, outcome.arrays, size=28)
+    right.set_title("a sample: training points filled, test points open", fontsize=10)
+    return figure
+
+
+def _boundaries(experiment: Experiment, results: "Results") -> Figure:
+    """Per cell nine decision boundaries of its first replicate: optimisers down, the other label across."""
+    methods = list(dict.fromkeys(cell.settings["optimizer"] for cell in results.cells))
+    label = next(name for name in experiment.row_labels if name != "optimizer")
+    levels = list(dict.fromkeys(cell.settings[label] for cell in results.cells))
+    figure = plt.figure(figsize=(2.3 * len(levels), 2.55 * len(methods)), layout="constrained")
+    grid = figure.subfigures(len(methods), len(levels), squeeze=False, wspace=0.03, hspace=0.03)
+    for cell in results.cells:
+        row, column = methods.index(cell.settings["optimizer"]), levels.index(cell.settings[label])
+        _nine(grid[row, column], cell, results, title=f"{cell.settings['optimizer']}, {cell.settings[label]} {_NOUNS[label]}")
+    return figure
+
+
+_NOUNS = {"hidden": "hidden units", "samples": "points"}
+
+
+def _nine(panel: Any, cell: Cell, results: "Results", *, title: str) -> None:
+    outcomes = results.outcomes(cell.name)
+    classes = outcomes[0].arrays.get("class1", np.empty(0)) if outcomes else np.empty(0)
+    panel.suptitle(title, fontsize=8.5)
+    axes = panel.subplots(3, 3)
+    for index, ax in enumerate(axes.flat):
+        ax.set(xticks=[], yticks=[])
+        if index >= len(classes):
+            ax.axis("off")
+            continue
+        ax.imshow(classes[index], origin="lower", extent=_EXTENT, cmap=_REGIONS, vmin=0, vmax=1, interpolation="nearest")
+        _scatter(ax, outcomes[0].arrays, size=3)
+        ax.set(xlim=_EXTENT[:2], ylim=_EXTENT[2:])
+    if not len(classes):
+        panel.text(0.5, 0.45, "none found" if outcomes else "not run", ha="center", fontsize=8)
+
+
+def _scatter(ax: Axes, arrays: Mapping[str, np.ndarray], *, size: float) -> None:
+    for name, filled in (("test", False), ("train", True)):
+        x, y = arrays[f"{name}_x"], arrays[f"{name}_y"]
+        for label, colour in enumerate(_POINTS):
+            chosen = x[y == label]
+            face = colour if filled else "white"
+            ax.scatter(chosen[:, 0], chosen[:, 1], s=size, facecolor=face, edgecolor=colour, linewidth=0.6, zorder=3)
+
+
+def _accuracy_by_loss(experiment: Experiment, results: "Results") -> Figure:
+    """Test accuracy against the loss bin, a panel per sample count: ours with error bars, the paper's dashed."""
+    counts = sorted({cell.settings["samples"] for cell in results.cells})
+    figure, axes = plt.subplots(
+        1, len(counts), figsize=(1.2 + 2.6 * len(counts), 3.5), layout="constrained", sharey=True, squeeze=False
+    )
+    for ax, count in zip(axes[0], counts, strict=True):
+        for cell in results.cells:
+            if cell.settings["samples"] == count:
+                _line_of(ax, cell, results)
+        edges = next(cell for cell in results.cells if cell.settings["samples"] == count).settings["edges"]
+        ax.set_title(f"{count} training images", fontsize=10)
+        ax.set_xticks(edges[::2])
+        ax.set_xlabel("normalised training loss")
+        ax.grid(alpha=0.25)
+    axes[0, 0].set_ylabel("test accuracy [%]")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8.5)
+    return figure
+
+
+def _line_of(ax: Axes, cell: Cell, results: "Results") -> None:
+    kind = "Linear" if cell.settings["net"] == "Linear" else cell.settings["optimizer"]
+    name = "linear model" if kind == "Linear" else f"LeNet, {kind}"
+    edges = np.array(cell.settings["edges"])
+    middles = (edges[:-1] + edges[1:]) / 2
+    summaries = [results.summary(cell, measure) for measure in cell.measures]
+    ours = np.array([np.nan if s.mean is None else 100 * s.mean for s in summaries])
+    errors = np.array([np.nan if s.standard_error is None else 100 * s.standard_error for s in summaries])
+    ax.errorbar(middles, ours, yerr=errors, color=_COLOURS[kind], marker="o", ms=3.5, lw=1.6, capsize=2, label=name)
+    printed = np.array([100 * cell.printed[m].mean if m in cell.printed else np.nan for m in cell.measures])
+    ax.plot(middles, printed, color=_COLOURS[kind], ls="--", lw=1, alpha=0.7, label=f"{name} (paper)")
+
+
+_PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
+    "wedge": _wedge,
+    "boundaries": _boundaries,
+    "accuracy_by_loss": _accuracy_by_loss,
+}
