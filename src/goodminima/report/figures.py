@@ -13,16 +13,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from goodminima.experiments.experiment import Cell, Experiment
+from goodminima.experiments.chiang2023.toy_boundaries import EXTENT
+from goodminima.experiments.experiment import Cell, Experiment, Outcome
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
 
+_NOUNS = {"hidden": "units", "samples": "points"}
 _COLOURS = {"G&C": "#0072b2", "SGD": "#d55e00", "Linear": "#7f7f7f"}
 _REGIONS = ListedColormap(["#fbe3d6", "#d6e6f4"])
 _POINTS = ("#d55e00", "#0072b2")
-_EXTENT = (-2, 2, -2, 2)  # of the stored grids of classes
 
 
 def draw(experiment: Experiment, results: "Results", path: Path) -> None:
@@ -49,36 +51,38 @@ def _wedge(experiment: Experiment, results: "Results") -> Figure:
 
 
 def _boundaries(experiment: Experiment, results: "Results") -> Figure:
-    """Per cell nine decision boundaries of its first replicate: optimisers down, the other label across."""
+    """Nine decision boundaries per cell: replicates and in them optimisers down, the other label across."""
     methods = list(dict.fromkeys(cell.settings["optimizer"] for cell in results.cells))
     label = next(name for name in experiment.row_labels if name != "optimizer")
     levels = list(dict.fromkeys(cell.settings[label] for cell in results.cells))
-    figure = plt.figure(figsize=(2.3 * len(levels), 2.55 * len(methods)), layout="constrained")
-    grid = figure.subfigures(len(methods), len(levels), squeeze=False, wspace=0.03, hspace=0.03)
+    replicates = max(len(results.outcomes(cell.name)) for cell in results.cells)
+    rows = len(methods) * replicates
+    figure = plt.figure(figsize=(2.3 * len(levels), 2.55 * rows), layout="constrained")
+    grid = figure.subfigures(rows, len(levels), squeeze=False, wspace=0.03, hspace=0.03)
     for cell in results.cells:
         row, column = methods.index(cell.settings["optimizer"]), levels.index(cell.settings[label])
-        _nine(grid[row, column], cell, results, title=f"{cell.settings['optimizer']}, {cell.settings[label]} {_NOUNS[label]}")
+        outcomes = results.outcomes(cell.name)
+        for replicate in range(replicates):
+            panel = grid[replicate * len(methods) + row, column]
+            which = f", sample {replicate}" if replicates > 1 else ""
+            panel.suptitle(f"{cell.settings['optimizer']}, {cell.settings[label]} {_NOUNS[label]}{which}", fontsize=7.5)
+            _nine(panel, outcomes[replicate] if replicate < len(outcomes) else None)
     return figure
 
 
-_NOUNS = {"hidden": "hidden units", "samples": "points"}
-
-
-def _nine(panel: Any, cell: Cell, results: "Results", *, title: str) -> None:
-    outcomes = results.outcomes(cell.name)
-    classes = outcomes[0].arrays.get("class1", np.empty(0)) if outcomes else np.empty(0)
-    panel.suptitle(title, fontsize=8.5)
-    axes = panel.subplots(3, 3)
-    for index, ax in enumerate(axes.flat):
+def _nine(panel: Any, outcome: Outcome | None) -> None:
+    if outcome is None or "class1" not in outcome.arrays:
+        panel.text(0.5, 0.45, "not run" if outcome is None else "none found", ha="center", fontsize=8)
+        return
+    classes = outcome.arrays["class1"]
+    for index, ax in enumerate(panel.subplots(3, 3).flat):
         ax.set(xticks=[], yticks=[])
         if index >= len(classes):
             ax.axis("off")
             continue
-        ax.imshow(classes[index], origin="lower", extent=_EXTENT, cmap=_REGIONS, vmin=0, vmax=1, interpolation="nearest")
-        _scatter(ax, outcomes[0].arrays, size=3)
-        ax.set(xlim=_EXTENT[:2], ylim=_EXTENT[2:])
-    if not len(classes):
-        panel.text(0.5, 0.45, "none found" if outcomes else "not run", ha="center", fontsize=8)
+        ax.imshow(classes[index], origin="lower", extent=EXTENT, cmap=_REGIONS, vmin=0, vmax=1, interpolation="nearest")
+        _scatter(ax, outcome.arrays, size=5)
+        ax.set(xlim=EXTENT[:2], ylim=EXTENT[2:])
 
 
 def _scatter(ax: Axes, arrays: Mapping[str, np.ndarray], *, size: float) -> None:
@@ -94,7 +98,12 @@ def _accuracy_by_loss(experiment: Experiment, results: "Results") -> Figure:
     """Test accuracy against the loss bin, a panel per sample count: ours with error bars, the paper's dashed."""
     counts = sorted({cell.settings["samples"] for cell in results.cells})
     figure, axes = plt.subplots(
-        1, len(counts), figsize=(1.2 + 2.6 * len(counts), 3.5), layout="constrained", sharey=True, squeeze=False
+        1,
+        len(counts),
+        figsize=(max(6.4, 1.2 + 2.6 * len(counts)), 3.6),
+        layout="constrained",
+        sharey=True,
+        squeeze=False,
     )
     for ax, count in zip(axes[0], counts, strict=True):
         for cell in results.cells:
@@ -107,6 +116,8 @@ def _accuracy_by_loss(experiment: Experiment, results: "Results") -> Figure:
         ax.grid(alpha=0.25)
     axes[0, 0].set_ylabel("test accuracy [%]")
     handles, labels = axes[0, 0].get_legend_handles_labels()
+    handles.append(Line2D([], [], color="black", ls="--", lw=1))
+    labels.append("as printed in the paper")
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8.5)
     return figure
 
@@ -121,7 +132,7 @@ def _line_of(ax: Axes, cell: Cell, results: "Results") -> None:
     errors = np.array([np.nan if s.standard_error is None else 100 * s.standard_error for s in summaries])
     ax.errorbar(middles, ours, yerr=errors, color=_COLOURS[kind], marker="o", ms=3.5, lw=1.6, capsize=2, label=name)
     printed = np.array([100 * cell.printed[m].mean if m in cell.printed else np.nan for m in cell.measures])
-    ax.plot(middles, printed, color=_COLOURS[kind], ls="--", lw=1, alpha=0.7, label=f"{name} (paper)")
+    ax.plot(middles, printed, color=_COLOURS[kind], ls="--", lw=1, alpha=0.7)
 
 
 _PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {

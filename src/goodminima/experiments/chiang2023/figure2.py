@@ -16,7 +16,7 @@ FIGURE2 = Experiment(
         for hidden in _HIDDEN
     ),
     scales={
-        "smoke": Scale(replicates=1, settings={"budget": 500_000, "max_members": 1024, "poison_epochs": 300}),
+        "smoke": Scale(replicates=1, settings={"budget": 2_000_000, "max_members": 1024, "poison_epochs": 1000}),
         "laptop": Scale(replicates=4, settings={"budget": 20_000_000, "max_members": 16_384, "poison_epochs": 3000}),
         "paper": Scale(replicates=4, settings={"budget": 10**9, "max_members": 10**6, "poison_epochs": 30_000}),
     },

@@ -16,7 +16,7 @@ FIGURE8 = Experiment(
         for samples in _SAMPLES
     ),
     scales={
-        "smoke": Scale(replicates=1, settings={"budget": 500_000, "max_members": 1024}),
+        "smoke": Scale(replicates=1, settings={"budget": 2_000_000, "max_members": 1024}),
         "laptop": Scale(replicates=4, settings={"budget": 20_000_000, "max_members": 16_384}),
         "paper": Scale(replicates=4, settings={"budget": 10**9, "max_members": 10**6}),
     },

@@ -15,7 +15,7 @@ from goodminima.tasks.toy import wedge
 from goodminima.train import SGD, poisoned_sgd, train_into_bins
 
 BOUNDARIES = 9
-EXTENT = 2.0  # the picture shows [-2, 2]^2
+EXTENT = (-1.25, 1.25, -1.625, 0.875)  # x from, x to, y from, y to of the picture: the wedge and some room around it
 _GRID = 101
 METHODS = {"poisoned": "poisoned SGD", "sgd": "SGD", "gc": "G&C"}
 
@@ -53,7 +53,7 @@ def _guessed(cell: Cell, context: Context, task: Task) -> tuple[Population | Non
     """Guesses no worse in loss than what SGD freezes at: the paper, too, leaves out guesses with a high loss."""
 
     def listen(guesses: int, hits: tuple[int, ...]) -> None:
-        context.report(Progress(done=hits[0], wanted=BOUNDARIES, effort=guesses))
+        context.report(Progress(done=min(hits[0], BOUNDARIES), wanted=BOUNDARIES, effort=guesses))
 
     found = guess_and_check(
         _net(cell),
@@ -73,7 +73,9 @@ def _guessed(cell: Cell, context: Context, task: Task) -> tuple[Population | Non
 
 def _trained(cell: Cell, context: Context, task: Task) -> tuple[Population | None, dict[str, int]]:
     def listen(members: int, hits: tuple[int, ...]) -> None:
-        context.report(Progress(done=hits[0], wanted=BOUNDARIES, effort=members, effort_unit="members"))
+        context.report(
+            Progress(done=min(hits[0], BOUNDARIES), wanted=BOUNDARIES, effort=members, effort_unit="members")
+        )
 
     found = train_into_bins(
         _net(cell),
@@ -101,8 +103,8 @@ def _poisoned(cell: Cell, context: Context, task: Task) -> tuple[Population | No
         context.report(Progress(done=epoch, wanted=epochs, unit="epochs", effort=epoch, effort_unit="epochs"))
 
     theta = FanOut().draw(net, seed=seed, indices=np.arange(256, dtype=np.uint64), device=context.device)
-    sgd = SGD(lr=0.1, momentum=0.9, epochs=epochs, batch_size=1000)
-    found = poisoned_sgd(net, task, theta, sgd=sgd, seed=seed, check_every=100, listen=listen)
+    sgd = SGD(lr=0.5, momentum=0.9, epochs=epochs, batch_size=1000)
+    found = poisoned_sgd(net, task, theta, sgd=sgd, repeats=2, seed=seed, check_every=100, listen=listen)
     fitted = (found.train_accuracy == 1).nonzero().squeeze(1)
     counts = {"members": len(theta), "hits": len(fitted)}
     worst = fitted[found.test_accuracy[fitted].argsort(stable=True)[:BOUNDARIES]]
@@ -117,8 +119,10 @@ def _net(cell: Cell) -> MLP:
 
 
 def _class1(population: Population) -> np.ndarray:
-    """(P, G, G) uint8: 1 where a member says class 1; rows from y = -EXTENT up, columns from x = -EXTENT on."""
-    side = torch.linspace(-EXTENT, EXTENT, _GRID, device=population.theta.device)
-    y, x = torch.meshgrid(side, side, indexing="ij")
+    """(P, G, G) uint8: 1 where a member says class 1; rows from the least y up, columns from the least x on."""
+    left, right, bottom, top = EXTENT
+    device = population.theta.device
+    rows, columns = (torch.linspace(low, high, _GRID, device=device) for low, high in ((bottom, top), (left, right)))
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
     logits: Tensor = population.logits(torch.stack([x, y], dim=2).reshape(-1, 2))
     return logits.argmax(2).reshape(len(population), _GRID, _GRID).to(torch.uint8).cpu().numpy()

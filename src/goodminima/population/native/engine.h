@@ -15,18 +15,24 @@ namespace goodminima {
 // Images that one call of `Engine::evaluate` shows together at most.
 constexpr Size max_together = 8;
 
+// Outputs of a convolution that are computed side by side at most.
+constexpr Size max_outputs = 4;
+
 // Bytes to the largest vector register, so that no load straddles two cache lines.
 constexpr std::size_t alignment = 64;
 
 class Buffer {
   public:
-    explicit Buffer(Size floats) : data_(static_cast<float*>(::operator new(bytes(floats), std::align_val_t(alignment)))) {
+    explicit Buffer(Size floats)
+        : data_(static_cast<float*>(::operator new(bytes(floats), std::align_val_t(alignment)))) {
         std::fill(data_.get(), data_.get() + floats, 0.0f);
     }
     float* get() const { return data_.get(); }
 
   private:
-    static std::size_t bytes(Size floats) { return static_cast<std::size_t>(std::max<Size>(floats, 1)) * sizeof(float); }
+    static std::size_t bytes(Size floats) {
+        return static_cast<std::size_t>(std::max<Size>(floats, 1)) * sizeof(float);
+    }
     struct Free {
         void operator()(float* pointer) const { ::operator delete(pointer, std::align_val_t(alignment)); }
     };
@@ -38,9 +44,10 @@ struct Workspace {
     Workspace(const Program& program, Size lanes)
         : theta(program.parameters * lanes),
           spatial{Buffer(program.largest_spatial * lanes), Buffer(program.largest_spatial * lanes)},
-          band(8 * program.largest_band * lanes),
+          band(max_outputs * program.largest_band * lanes),
           features(program.feature_size * max_together * lanes),
-          flat{Buffer(program.largest_flat * max_together * lanes), Buffer(program.largest_flat * max_together * lanes)} {}
+          flat{Buffer(program.largest_flat * max_together * lanes),
+               Buffer(program.largest_flat * max_together * lanes)} {}
     Buffer theta;
     Buffer spatial[2];
     Buffer band;
@@ -71,12 +78,13 @@ struct Bounds {
 struct Engine {
     const char* name;
     Size lanes;
-    // Fills theta[D][lanes] with guesses index[lanes]; `scale` gets 1 / normaliser, 0 where that is not a normal number.
+    // Fills theta[D][lanes] with guesses index[lanes], and scale[lanes] with 1 / normaliser, 0 where that overflows.
     void (*draw)(const Draws&, const std::uint64_t* index, float* theta, float* scale);
     // Logits [count][C][lanes] of `count` <= max_together images; they lie in the workspace until the next call.
     const float* (*evaluate)(const Program&, const float* theta, const float* images, Size count, Workspace&);
-    // Adds an image to the members' loss and smallest margin; bit l of the answer says whether lane l is still within bounds.
-    std::uint32_t (*score)(const float* logits, Size num_classes, Size label, const float* scale, Bounds, float* loss, float* margin);
+    // Adds an image to the members' loss and smallest margin. Bit l of the answer: lane l is still within bounds.
+    std::uint32_t (*score)(const float* logits, Size num_classes, Size label, const float* scale, Bounds, float* loss,
+                           float* margin);
     // `rounds` x `spin_flops` floating-point operations in registers: what the machine can do at most.
     float (*spin)(std::int64_t rounds);
     Size spin_flops;

@@ -122,7 +122,8 @@ std::vector<Run> cut(std::vector<std::pair<Size, Size>> weights, Size parameters
     return runs;
 }
 
-Array<float> draw(const std::string& set, const Array<float>& half_width, std::uint64_t seed, const Array<std::uint64_t>& indices) {
+Array<float> draw(const std::string& set, const Array<float>& half_width, std::uint64_t seed,
+                  const Array<std::uint64_t>& indices) {
     check(half_width.ndim() == 1 && indices.ndim() == 1, "half_width and indices must have one axis each");
     const Engine& engine = engine_named(set);
     const Size parameters = half_width.size(), members = indices.size(), lanes = engine.lanes;
@@ -172,7 +173,8 @@ Screened screen(const std::string& set, const py::sequence& layers, const std::v
     check(images.size() == question.num_images * program.input_size, "x does not have len(y) images of input_shape");
     check(program.output_size >= 2, "the net must have at least two logits");
     for (Size i = 0; i < question.num_images; ++i)
-        check(question.labels[i] >= 0 && question.labels[i] < program.output_size, "y holds a label that the net has no logit for");
+        check(question.labels[i] >= 0 && question.labels[i] < program.output_size,
+              "y holds a label that the net has no logit for");
     Found found;
     {
         const py::gil_scoped_release release;
@@ -206,7 +208,8 @@ Array<float> logits(const std::string& set, const py::sequence& layers, const st
         transpose_block(all_theta, members, parameters, first, lanes, space.theta.get());
         for (Size image = 0; image < num_images; image += max_together) {
             const Size count = std::min(max_together, num_images - image);
-            const float* block = engine.evaluate(program, space.theta.get(), all_images + image * program.input_size, count, space);
+            const float* block =
+                engine.evaluate(program, space.theta.get(), all_images + image * program.input_size, count, space);
             for (Size lane = 0; lane < std::min(lanes, members - first); ++lane)
                 for (Size i = 0; i < count * classes; ++i)
                     target[((first + lane) * num_images + image) * classes + i] = block[i * lanes + lane];

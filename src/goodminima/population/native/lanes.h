@@ -86,7 +86,8 @@ LANES_TARGET static void draw(const Draws& draws, const std::uint64_t* index, fl
     for (const Run& run : draws.runs) {
         double total[LANES] = {};
         for (Size begin = run.begin; begin < run.end; begin += stretch) {
-            const Floats squares = draw_some(streams, draws.half_width, begin, std::min(begin + stretch, run.end), theta);
+            const Floats squares =
+                draw_some(streams, draws.half_width, begin, std::min(begin + stretch, run.end), theta);
             for (int lane = 0; lane < LANES; ++lane) total[lane] += squares[lane];
         }
         if (!run.normalised) continue;
@@ -100,7 +101,7 @@ LANES_TARGET static void draw(const Draws& draws, const std::uint64_t* index, fl
 
 // --------------------------------------------------------------------------------------------------- sums of products
 
-// A tile: `Outputs` x `Places` sums kept in registers over all taps. `In` is float where all members see the same input.
+// A tile: `Outputs` x `Places` sums kept in registers over all taps. `In` is float where all members see one input.
 template <typename In>
 struct Tile {
     const In* in;
@@ -145,10 +146,11 @@ LANES_TARGET static void run_tile(const Tile<In>& tile) {
     for (int o = 0; o < Outputs; ++o)
 #pragma GCC unroll 8
         for (int p = 0; p < Places; ++p)
-            tile.out[o * tile.output_step + p * tile.place_step] = tile.relu ? larger(Floats{}, sums[o][p]) : sums[o][p];
+            tile.out[o * tile.output_step + p * tile.place_step] =
+                tile.relu ? larger(Floats{}, sums[o][p]) : sums[o][p];
 }
 
-constexpr Size max_outputs = 4, max_places = 8;  // of a tile
+constexpr Size max_places = 8;  // of a tile
 
 template <typename In>
 using RunTile = void (*)(const Tile<In>&);
@@ -199,7 +201,8 @@ LANES_TARGET static void run_tiles(Tile<In> tile, Size outputs, Size num_places)
 
 // One row of pooled numbers. The window comes as a copy, so that the compiler need not read it again after each store.
 template <bool Average>
-LANES_TARGET static void pool_columns(const Window window, const Floats* in, Size row_step, Size columns, bool relu, Floats* out) {
+LANES_TARGET static void pool_columns(const Window window, const Floats* in, Size row_step, Size columns, bool relu,
+                                      Floats* out) {
     const float share = 1.0f / static_cast<float>(window.height * window.width);
     for (Size column = 0; column < columns; ++column, in += window.column_stride) {
         Floats pooled = in[0];
@@ -220,20 +223,30 @@ LANES_TARGET static void pool_row(const Stage& stage, const Floats* in, Size row
 }
 
 template <typename In>
-LANES_TARGET static void run_convolution(const Stage& stage, const Floats* theta, const In* in, Floats* out, Floats* band) {
+LANES_TARGET static void run_convolution(const Stage& stage, const Floats* theta, const In* in, Floats* out,
+                                         Floats* band) {
     const Size num_places = static_cast<Size>(stage.places.size()), num_taps = static_cast<Size>(stage.taps.size());
     const Size plane = stage.out.height * stage.out.width;
     const Pieces blocks(stage.out.channels, largest_outputs(num_places));
     for (Size b = 0; b < blocks.number; ++b) {
         const Size first = blocks.begin(b), outputs = blocks.begin(b + 1) - first;
         const Floats* biases = stage.bias < 0 ? nullptr : theta + stage.bias + first;
-        Tile<In> tile{in, stage.places.data(), stage.taps.data(), num_taps, theta + stage.weight + first * num_taps, biases,
-                      stage.has_pool ? band : out + first * plane, num_places, 1, stage.relu_before_pool};
+        Tile<In> tile{in,
+                      stage.places.data(),
+                      stage.taps.data(),
+                      num_taps,
+                      theta + stage.weight + first * num_taps,
+                      biases,
+                      stage.has_pool ? band : out + first * plane,
+                      num_places,
+                      1,
+                      stage.relu_before_pool};
         for (Size row = 0; row < stage.bands; ++row) {
             tile.in = in + row * stage.band_step;
             run_tiles(tile, outputs, num_places);
             for (Size o = 0; stage.has_pool && o < outputs; ++o)
-                pool_row(stage, band + o * num_places, stage.band_width, out + (first + o) * plane + row * stage.out.width);
+                pool_row(stage, band + o * num_places, stage.band_width,
+                         out + (first + o) * plane + row * stage.out.width);
         }
     }
 }
@@ -248,8 +261,16 @@ LANES_TARGET static void run_linear(const Stage& stage, const Floats* theta, con
     for (Size b = 0; b < blocks.number; ++b) {
         const Size first = blocks.begin(b), outputs = blocks.begin(b + 1) - first;
         const Floats* biases = stage.bias < 0 ? nullptr : theta + stage.bias + first;
-        const Tile<In> tile{in, places, stage.taps.data(), num_taps, theta + stage.weight + first * num_taps, biases,
-                            out + first, 1, stage.out.channels, stage.relu_before_pool};
+        const Tile<In> tile{in,
+                            places,
+                            stage.taps.data(),
+                            num_taps,
+                            theta + stage.weight + first * num_taps,
+                            biases,
+                            out + first,
+                            1,
+                            stage.out.channels,
+                            stage.relu_before_pool};
         run_tiles(tile, outputs, count);
     }
 }
@@ -259,7 +280,8 @@ LANES_TARGET static void run_pad(const Stage& stage, const In* in, In* out) {
     std::memset(out, 0, static_cast<std::size_t>(stage.out.size()) * sizeof(In));
     for (Size channel = 0; channel < stage.in.channels; ++channel)
         for (Size row = 0; row < stage.in.height; ++row) {
-            const Size target = (channel * stage.out.height + row + stage.pad_rows) * stage.out.width + stage.pad_columns;
+            const Size target =
+                (channel * stage.out.height + row + stage.pad_rows) * stage.out.width + stage.pad_columns;
             std::memcpy(out + target, in + (channel * stage.in.height + row) * stage.in.width,
                         static_cast<std::size_t>(stage.in.width) * sizeof(In));
         }
@@ -268,11 +290,12 @@ LANES_TARGET static void run_pad(const Stage& stage, const In* in, In* out) {
 LANES_TARGET static void run_pool(const Stage& stage, const Floats* in, Floats* out) {
     for (Size channel = 0; channel < stage.out.channels; ++channel)
         for (Size row = 0; row < stage.out.height; ++row)
-            pool_row(stage, in + (channel * stage.in.height + row * stage.window.row_stride) * stage.in.width, stage.in.width,
-                     out + (channel * stage.out.height + row) * stage.out.width);
+            pool_row(stage, in + (channel * stage.in.height + row * stage.window.row_stride) * stage.in.width,
+                     stage.in.width, out + (channel * stage.out.height + row) * stage.out.width);
 }
 
-LANES_TARGET static void run_spatial(const Stage& stage, const Floats* theta, const float* in, float* out, Floats* band) {
+LANES_TARGET static void run_spatial(const Stage& stage, const Floats* theta, const float* in, float* out,
+                                     Floats* band) {
     const Floats* members_in = reinterpret_cast<const Floats*>(in);
     Floats* members_out = reinterpret_cast<Floats*>(out);
     switch (stage.kind) {
@@ -294,8 +317,8 @@ LANES_TARGET static void run_spatial(const Stage& stage, const Floats* theta, co
     }
 }
 
-LANES_TARGET static const float* evaluate(const Program& program, const float* theta_floats, const float* images, Size count,
-                                          Workspace& space) {
+LANES_TARGET static const float* evaluate(const Program& program, const float* theta_floats, const float* images,
+                                          Size count, Workspace& space) {
     const Floats* theta = reinterpret_cast<const Floats*>(theta_floats);
     const Size stages = static_cast<Size>(program.spatial.size());
     for (Size image = 0; image < count; ++image) {
@@ -303,7 +326,8 @@ LANES_TARGET static const float* evaluate(const Program& program, const float* t
         for (Size i = 0; i < stages; ++i) {
             float* features = space.features.get() + image * program.feature_size * LANES;
             float* out = i + 1 == stages ? features : space.spatial[i % 2].get();
-            run_spatial(program.spatial[static_cast<std::size_t>(i)], theta, in, out, reinterpret_cast<Floats*>(space.band.get()));
+            run_spatial(program.spatial[static_cast<std::size_t>(i)], theta, in, out,
+                        reinterpret_cast<Floats*>(space.band.get()));
             in = out;
         }
     }
@@ -362,8 +386,8 @@ LANES_INLINE std::uint32_t bits_of(Ints condition) {
 
 // margin = (z_y - largest other z) / largest |z|; loss = log(1 + sum over others of exp(scale (z_c - z_y))).
 // Written so that what is not a number fails: a comparison with it is false.
-LANES_TARGET static std::uint32_t score(const float* logits, Size num_classes, Size label, const float* scales, Bounds bounds,
-                                        float* losses, float* margins) {
+LANES_TARGET static std::uint32_t score(const float* logits, Size num_classes, Size label, const float* scales,
+                                        Bounds bounds, float* losses, float* margins) {
     const Floats* z = reinterpret_cast<const Floats*>(logits);
     const Floats scale = *reinterpret_cast<const Floats*>(scales), right = z[label];
     Floats& loss = *reinterpret_cast<Floats*>(losses);
@@ -377,8 +401,7 @@ LANES_TARGET static std::uint32_t score(const float* logits, Size num_classes, S
     }
     const Floats lead = right - best;
     const Floats share = choose(lead == 0.0f, lead, lead / largest);
-    margin = larger(-margin, -share);
-    margin = -margin;
+    margin = -larger(-margin, -share);
     loss += log_one_plus(others);
     return bits_of((share >= bounds.least_margin) & (loss <= bounds.largest_loss) & (scale > 0.0f));
 }

@@ -34,17 +34,18 @@ struct Window {
 
 enum class StageKind { dense, pool, relu, pad, spread };
 
-// `dense` is a convolution or a linear layer: output (o, p) = bias[o] + sum over k of weight[o][k] * input[places[p] + taps[k]].
+// `dense` is a convolution or a linear layer:
+//     output[o][p] = bias[o] + sum over k of weight[o][k] * input[places[p] + taps[k]].
 // A non-overlapping pool after a convolution is part of its stage: a band of rows, as high as the window, is computed
 // into a scratch that stays in the fastest cache, and only the pooled row is written out.
 struct Stage {
     StageKind kind;
     bool shared_input = false;
     Shape in{}, out{};
-    Size weight = 0, bias = -1;        // offsets into theta; bias -1 for none
-    std::vector<Size> taps, places;    // places of one band
-    Size bands = 1, band_step = 0;     // how many bands, and how far apart in the input
-    Size band_width = 0;               // columns of a band
+    Size weight = 0, bias = -1;      // offsets into theta; bias -1 for none
+    std::vector<Size> taps, places;  // places of one band
+    Size bands = 1, band_step = 0;   // how many bands, and how far apart in the input
+    Size band_width = 0;             // columns of a band
     bool relu_before_pool = false, relu_after_pool = false;
     bool has_pool = false, average = false;
     Window window{};
@@ -88,7 +89,8 @@ class ProgramBuilder {
         else if (layer.kind == "avgpool") add_pool(numbers<4>(layer), true);
         else if (layer.kind == "flatten") add_flatten(numbers<0>(layer));
         else
-            throw std::invalid_argument(name_ + ": unknown layer; the kernel knows conv, linear, relu, maxpool, avgpool, flatten");
+            throw std::invalid_argument(
+                name_ + ": unknown layer; the kernel knows conv, linear, relu, maxpool, avgpool, flatten");
         check_size(name_);
     }
 
@@ -145,23 +147,27 @@ class ProgramBuilder {
               "its weights [" + std::to_string(weight) + ", " + std::to_string(weight + weight_size) +
                   ") do not lie within the " + std::to_string(parameters_) + " parameters");
         check(bias == -1 || bias <= parameters_ - bias_size, name_,
-              "its bias [" + std::to_string(bias) + ", " + std::to_string(bias + bias_size) + ") does not lie within the " +
-                  std::to_string(parameters_) + " parameters");
+              "its bias [" + std::to_string(bias) + ", " + std::to_string(bias + bias_size) +
+                  ") does not lie within the " + std::to_string(parameters_) + " parameters");
     }
 
     void add_convolution(const std::vector<Size>& n) {
         check(!flat_, name_, "needs an input of shape (channels, height, width), but it is flat here");
-        const Size channels = n[2], outputs = n[3], height = n[4], width = n[5], row_stride = n[6], column_stride = n[7];
+        const Size channels = n[2], outputs = n[3], height = n[4], width = n[5], row_stride = n[6],
+                   column_stride = n[7];
         check(channels == shape_.channels, name_,
               "expects " + std::to_string(channels) + " channels, but " + std::to_string(shape_.channels) + " arrive");
-        check(std::min({outputs, height, width, row_stride, column_stride}) >= 1, name_, "sizes and strides must be at least 1");
-        check(std::max({outputs, height, width, row_stride, column_stride, n[8], n[9]}) <= limit, name_, "sizes must not exceed 2^20");
+        check(std::min({outputs, height, width, row_stride, column_stride}) >= 1, name_,
+              "sizes and strides must be at least 1");
+        check(std::max({outputs, height, width, row_stride, column_stride, n[8], n[9]}) <= limit, name_,
+              "sizes must not exceed 2^20");
         check(n[8] >= 0 && n[9] >= 0, name_, "padding must not be negative");
         check(channels <= limit * 1024 / (height * width) / outputs, name_, "has more than 2^30 weights");
         check_parameters(n[0], outputs * channels * height * width, n[1], outputs);
         if (n[8] > 0 || n[9] > 0) add_padding(n[8], n[9]);
         check(height <= shape_.height && width <= shape_.width, name_, "its kernel is larger than what arrives");
-        const Size rows = (shape_.height - height) / row_stride + 1, columns = (shape_.width - width) / column_stride + 1;
+        const Size rows = (shape_.height - height) / row_stride + 1,
+                   columns = (shape_.width - width) / column_stride + 1;
         Stage& stage = append(StageKind::dense, Shape{outputs, rows, columns});
         stage.weight = n[0];
         stage.bias = n[1];
@@ -176,7 +182,8 @@ class ProgramBuilder {
     }
 
     void add_padding(Size rows, Size columns) {
-        Stage& stage = append(StageKind::pad, Shape{shape_.channels, shape_.height + 2 * rows, shape_.width + 2 * columns});
+        Stage& stage =
+            append(StageKind::pad, Shape{shape_.channels, shape_.height + 2 * rows, shape_.width + 2 * columns});
         stage.pad_rows = rows;
         stage.pad_columns = columns;
         check_size(name_);
@@ -221,12 +228,14 @@ class ProgramBuilder {
         const Window window{n[0], n[1], n[2], n[3]};
         check(!flat_, name_, "needs an input of shape (channels, height, width), but it is flat here");
         check(std::min({n[0], n[1], n[2], n[3]}) >= 1, name_, "sizes and strides must be at least 1");
-        check(window.height <= shape_.height && window.width <= shape_.width, name_, "its window is larger than what arrives");
+        check(window.height <= shape_.height && window.width <= shape_.width, name_,
+              "its window is larger than what arrives");
         check(std::max(n[2], n[3]) <= limit, name_, "strides must not exceed 2^20");
         ensure_spread();
         const Shape out{shape_.channels, (shape_.height - window.height) / window.row_stride + 1,
                         (shape_.width - window.width) / window.column_stride + 1};
-        const bool after_convolution = !stages().empty() && stages().back().kind == StageKind::dense && !stages().back().has_pool;
+        const bool after_convolution =
+            !stages().empty() && stages().back().kind == StageKind::dense && !stages().back().has_pool;
         Stage& stage = after_convolution && window.row_stride >= window.height ? fuse_pool(stages().back(), window, out)
                                                                                : append(StageKind::pool, out);
         stage.window = window;
@@ -255,7 +264,8 @@ class ProgramBuilder {
     void measure() {
         for (const Stage& stage : program_.spatial) {
             program_.largest_spatial = std::max({program_.largest_spatial, stage.in.size(), stage.out.size()});
-            program_.largest_band = std::max(program_.largest_band, static_cast<Size>(stage.places.size()));
+            const Size band = stage.has_pool ? static_cast<Size>(stage.places.size()) : 0;
+            program_.largest_band = std::max(program_.largest_band, band);
             program_.multiply_adds += stage.multiply_adds();
         }
         for (const Stage& stage : program_.flat) {

@@ -23,7 +23,7 @@ struct Question {
     double loss_below, slack;
 };
 
-// A guess that is right so far: the largest of its partial sums of losses is the last.
+// A guess that is right so far: the sum of its losses, and its smallest margin.
 struct Member {
     std::uint64_t index;
     float loss, margin;
@@ -107,7 +107,8 @@ class Screen {
         std::uint64_t index[max_lanes];
         for (Size lane = 0; lane < engine_.lanes; ++lane) {
             // Lanes without a member of their own repeat the first, and nobody looks at them.
-            const Member& member = block[static_cast<std::size_t>(lane) < block.size() ? static_cast<std::size_t>(lane) : 0];
+            const Member& member =
+                block[static_cast<std::size_t>(lane) < block.size() ? static_cast<std::size_t>(lane) : 0];
             index[lane] = member.index;
             loss_.get()[lane] = member.loss;
             margin_.get()[lane] = member.margin;
@@ -130,10 +131,12 @@ class Screen {
 
     std::uint32_t show(Size image, Size count, std::uint32_t alive) {
         const Program& program = question_.program;
-        const float* logits = engine_.evaluate(program, space_.theta.get(), question_.images + image * program.input_size, count, space_);
+        const float* logits =
+            engine_.evaluate(program, space_.theta.get(), question_.images + image * program.input_size, count, space_);
         for (Size i = image; i < image + count && alive != 0; ++i) {
             const int before = __builtin_popcount(alive);
-            alive &= engine_.score(logits, program.output_size, question_.labels[i], scale_.get(), bounds_, loss_.get(), margin_.get());
+            alive &= engine_.score(logits, program.output_size, question_.labels[i], scale_.get(), bounds_, loss_.get(),
+                                   margin_.get());
             logits += program.output_size * engine_.lanes;
             found_.images_shown += static_cast<std::uint64_t>(before);
             shown_[static_cast<std::size_t>(i)] += before;

@@ -1,0 +1,39 @@
+"""goodminima: why do the minima that training finds generalise, when others that fit the same data do not?
+
+    import goodminima as gm
+
+    task = gm.few_shot(gm.load_images("digits"), num_samples=4, num_classes=2, seed=0)
+    found = gm.guess_and_check(gm.LeNet(width=0.5), task, accept=gm.Fits(loss_below=0.6), wanted=10)
+    found.log_volume                                       # natural log, with an interval
+    found.population().accuracy(task.test.x, task.test.y)  # of the ten solutions
+
+Names are imported when they are first used, so that `import goodminima` costs nothing.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+__version__ = version("goodminima")
+
+_HOMES = {
+    "goodminima.nets": ("LeNet", "LinearModel", "MLP"),
+    "goodminima.population": ("AbstractPrior", "Cube", "FanOut", "Gaussian", "Population", "Sphere", "TorchDefault"),
+    "goodminima.search": ("Fits", "Found", "Status", "bins", "guess_and_check"),
+    "goodminima.tasks": ("DataError", "Examples", "ImageData", "Task", "few_shot", "load_images", "wedge", "whole"),
+    "goodminima.train": ("SGD", "Trained", "poison", "poisoned_sgd", "train", "train_into_bins"),
+    "goodminima.volume": ("Count", "LogVolume"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'goodminima' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,171 @@
+// What the backward pass works out once a call: where activations and gradients lie, and which products make them up.
+//
+// Nothing here depends on the instruction set. The program is built without fused pools, so that each stage's output is
+// there when the gradient comes back: a max pool finds its largest entry again rather than remembering it.
+
+#pragma once
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine.h"
+#include "program.h"
+
+namespace goodminima {
+
+// Where the gradient with respect to one stage's output lies. The gradient of a convolution's output has `margin` zeros
+// on either side of each row: the sums for the convolution's input then need no special cases at the left and the
+// right.
+struct Field {
+    Shape shape{};
+    Size offset = 0, margin = 0;
+    Size pitch() const { return shape.width + 2 * margin; }
+    Size plane() const { return shape.height * pitch(); }
+    Size size() const { return shape.channels * plane(); }
+};
+
+// A stretch of one row of a convolution's input: `count` places, `target` + j * column stride, and what reaches them:
+// the products of weights `weights[i]` with entries `sources[i]` + j of the output's field, i from `begin` to `end`.
+struct Reach {
+    Size target, count;
+    std::size_t begin, end;
+};
+
+// A stage of `Program::spatial`, backwards.
+struct SpatialStep {
+    Size kept = 0;  // where the stage's output is kept
+    Field field;    // the gradient with respect to that output
+    std::vector<Size> field_columns,
+        input_columns;  // where an output's column lies in a row of its field and of the input
+    std::vector<Reach> reaches;
+    std::vector<Size> weights, sources;
+};
+
+// A linear layer, backwards: where image b and output o lie among the gradients, the inputs, the weights.
+struct FlatStep {
+    Size kept = 0;
+    std::vector<Size> image_gradients, image_inputs, outputs, output_weights, features;
+};
+
+class GradientPlan {
+  public:
+    GradientPlan(Program built, Size together) : program(std::move(built)), images(together) {
+        check_disjoint();
+        for (const Stage& stage : program.spatial) add_spatial(stage);
+        for (const Stage& stage : program.flat) add_flat(stage);
+        widest = std::max(program.feature_size, program.largest_flat);
+    }
+
+    // The first stage that has weights; gradients with respect to what comes before it are not needed.
+    Size first_with_weights() const {
+        const auto has_weights = [](const Stage& stage) { return stage.kind == StageKind::dense; };
+        return std::find_if(program.spatial.begin(), program.spatial.end(), has_weights) - program.spatial.begin();
+    }
+
+    Program program;
+    Size images;  // most images at a time
+    std::vector<SpatialStep> spatial;
+    std::vector<FlatStep> flat;
+    Size kept = 0, fields = 0, widest = 0;  // numbers of each kind that a member takes
+
+  private:
+    // Each weight's gradient is written once, not added up over layers.
+    void check_disjoint() const {
+        std::vector<std::pair<Size, Size>> ranges;
+        for (const auto* stages : {&program.spatial, &program.flat})
+            for (const Stage& stage : *stages) {
+                if (stage.kind != StageKind::dense) continue;
+                ranges.emplace_back(stage.weight, stage.out.channels * static_cast<Size>(stage.taps.size()));
+                if (stage.bias >= 0) ranges.emplace_back(stage.bias, stage.out.channels);
+            }
+        std::sort(ranges.begin(), ranges.end());
+        for (std::size_t i = 1; i < ranges.size(); ++i)
+            if (ranges[i].first < ranges[i - 1].first + ranges[i - 1].second)
+                throw std::invalid_argument("program: two layers share parameter " + std::to_string(ranges[i].first) +
+                                            "; gradients need parameters that belong to one layer each");
+    }
+
+    Size keep(Size numbers) { return std::exchange(kept, kept + numbers * images); }
+
+    void add_spatial(const Stage& stage) {
+        SpatialStep step;
+        step.kept = keep(stage.out.size());
+        const bool dense = stage.kind == StageKind::dense;
+        step.field = {
+            stage.out, fields,
+            dense ? (stage.window.width - 1 + stage.window.column_stride - 1) / stage.window.column_stride : 0};
+        fields += step.field.size();
+        if (dense) {
+            for (Size x = 0; x < stage.out.width; ++x) {
+                step.field_columns.push_back(step.field.margin + x);
+                step.input_columns.push_back(x * stage.window.column_stride);
+            }
+            if (!stage.shared_input) add_reaches(stage, step);
+        }
+        spatial.push_back(std::move(step));
+    }
+
+    // Columns `stride` apart are reached by the same columns of the kernel.
+    static void add_reaches(const Stage& stage, SpatialStep& step) {
+        const Size widest = stage.in.channels >= 3 ? 4 : 8;  // short stretches are reached by fewer zeros of the margin
+        for (Size row = 0; row < stage.in.height; ++row)
+            for (Size phase = 0; phase < stage.window.column_stride; ++phase) {
+                const Size columns =
+                    (stage.in.width - phase + stage.window.column_stride - 1) / stage.window.column_stride;
+                for (Size begin = 0; begin < columns; begin += widest)
+                    add_reach(stage, step, row, phase, begin, std::min(widest, columns - begin));
+            }
+    }
+
+    static void add_reach(const Stage& stage, SpatialStep& step, Size row, Size phase, Size begin, Size count) {
+        const Window& window = stage.window;
+        Reach reach{row * stage.in.width + phase + begin * window.column_stride, count, step.weights.size(), 0};
+        for (Size y = row % window.row_stride; y < window.height && y <= row; y += window.row_stride) {
+            const Size out_row = (row - y) / window.row_stride;
+            if (out_row >= stage.out.height) continue;
+            for (Size x = phase; x < window.width; x += window.column_stride) {
+                const Size out_column = begin - x / window.column_stride;  // of the stretch's first place
+                if (out_column + count <= 0 || out_column >= stage.out.width) continue;
+                step.weights.push_back(y * window.width + x);
+                step.sources.push_back(out_row * step.field.pitch() + step.field.margin + out_column);
+            }
+        }
+        reach.end = step.weights.size();
+        step.reaches.push_back(reach);
+    }
+
+    void add_flat(const Stage& stage) {
+        FlatStep step;
+        step.kept = keep(stage.out.size());
+        const Size inputs = stage.in.size(), outputs = stage.out.size();
+        for (Size image = 0; image < images; ++image) {
+            step.image_gradients.push_back(image * outputs);
+            step.image_inputs.push_back(image * inputs);
+        }
+        for (Size o = 0; o < outputs; ++o) {
+            step.outputs.push_back(o);
+            step.output_weights.push_back(o * inputs);
+        }
+        for (Size k = 0; k < inputs; ++k) step.features.push_back(k);
+        flat.push_back(std::move(step));
+    }
+};
+
+// Scratch of one call.
+struct GradientSpace {
+    GradientSpace(const GradientPlan& plan, Size lanes)
+        : theta(plan.program.parameters * lanes),
+          gradient(plan.program.parameters * lanes),
+          kept(plan.kept * lanes),
+          fields(plan.fields * lanes),
+          flat{Buffer(plan.widest * plan.images * lanes), Buffer(plan.widest * plan.images * lanes)} {}
+    Buffer theta, gradient;
+    Buffer kept;
+    Buffer fields;  // margins stay zero
+    Buffer flat[2];
+};
+
+}  // namespace goodminima

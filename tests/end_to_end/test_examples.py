@@ -1,0 +1,25 @@
+"""Every example runs, and prints what its text promises."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PROMISES = {
+    "01_guess_and_check.py": "10 solutions in",
+    "02_your_own_net.py": "log V = ",
+    "03_two_machines.py": "the same as in one go: True",
+    "04_sgd_at_the_same_loss.py": "trained: ",
+}
+
+
+def test_every_example_has_a_promise() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(PROMISES)
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_example_keeps_its_promise(name: str) -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, check=True, timeout=120)
+    assert PROMISES[name] in done.stdout

@@ -1,0 +1,66 @@
+"""The catalogue: what is declared, and that every cell of the smallest scale runs and returns what it declares."""
+
+import pytest
+
+from goodminima.experiments.catalogue import EXPERIMENTS, find
+from goodminima.experiments.experiment import Cell, Context, Experiment, Progress
+from goodminima.report.figures import _PICTURES
+
+
+SMOKE = [(experiment, cell) for experiment in EXPERIMENTS for cell in experiment.cells_at("smoke")]
+
+
+def _context(experiment: Experiment, **changes) -> Context:
+    given = {"experiment": experiment.name, "scale_settings": experiment.scales["smoke"].settings, "replicate": 0}
+    return Context(**(given | {"seed": 0, "data": experiment.data} | changes))
+
+
+@pytest.mark.parametrize(("experiment", "cell"), SMOKE, ids=[f"{e.name}:{cell.name}" for e, cell in SMOKE])
+def test_every_cell_of_the_smallest_scale_runs(experiment: Experiment, cell: Cell) -> None:
+    heard: list[Progress] = []
+    outcome = experiment.run_cell(cell, _context(experiment, report=heard.append))
+    assert outcome.values
+    assert set(outcome.values) <= set(cell.measures)
+    if experiment.percent:
+        assert all(value is None or 0 <= value <= 1 for value in outcome.values.values())
+    assert all(progress.done <= progress.wanted for progress in heard)
+    missing = [measure for measure, value in outcome.values.items() if value is None]
+    assert bool(missing) <= bool(outcome.note), "whatever found nothing says so"
+
+
+def test_a_replicate_is_a_function_of_its_key() -> None:
+    experiment = find("chiang2023/table2")
+    cell = next(cell for cell in experiment.cells if cell.name == "n=2/linear")
+    first, again = (experiment.run_cell(cell, _context(experiment)) for _ in range(2))
+    assert (first.values, first.counts) == (again.values, again.counts)
+    other = experiment.run_cell(cell, _context(experiment, replicate=1))
+    assert other.values != first.values
+
+
+def test_methods_and_sample_counts_share_their_images() -> None:
+    from goodminima.experiments.chiang2023.two_class import image_task
+
+    table2, table3 = find("chiang2023/table2"), find("chiang2023/table3")
+    small = image_task(_context(table2), num_samples=4)
+    large = image_task(_context(table3), num_samples=8)
+    assert (small.train.x == large.train.x[:4]).all()
+    assert small.train.y.tolist() == [0, 1, 0, 1]
+
+
+def test_printed_rows_have_values_in_range_and_better_than_chance_at_low_loss() -> None:
+    for experiment in EXPERIMENTS:
+        for cell in experiment.cells:
+            for printed in cell.printed.values():
+                assert 0 <= printed.mean <= 1
+                assert printed.standard_error is None or 0 < printed.standard_error < 0.06
+
+
+def test_pictures_exist_and_names_are_unique() -> None:
+    assert {experiment.picture for experiment in EXPERIMENTS} <= {None, *_PICTURES}
+    names = [experiment.name for experiment in EXPERIMENTS]
+    assert len(set(names)) == len(names)
+
+
+def test_an_unknown_name_lists_the_choices_and_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"did you mean 'chiang2023/table2'\? there are chiang2023/figure1"):
+        find("chiang2023/tabel2")
