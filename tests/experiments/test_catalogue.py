@@ -6,7 +6,6 @@ from goodminima.experiments.catalogue import EXPERIMENTS, find
 from goodminima.experiments.experiment import Cell, Context, Experiment, Progress
 from goodminima.report.figures import _PICTURES
 
-
 SMOKE = [(experiment, cell) for experiment in EXPERIMENTS for cell in experiment.cells_at("smoke")]
 
 
