@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 NATIVE := $(wildcard src/goodminima/population/native/*.cpp src/goodminima/population/native/*.h)
 
-.PHONY: install demo test test-all lint types bench clean
+.PHONY: install demo test test-all lint types sanitize bench clean
 
 install: $(STAMP)
 
@@ -30,6 +30,16 @@ lint: install
 
 types: install
 	$(BIN)/pyright
+
+SANITIZED := build/sanitized
+
+# The standard library is preloaded too, or the address sanitizer stops at the first C++ exception.
+sanitize: install
+	rm -rf $(SANITIZED)
+	CFLAGS="-g -fno-wrapv -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+	  $(BIN)/python setup.py -q build --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
+	ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
+	  PYTHONPATH=$(SANITIZED)/lib $(BIN)/python -m pytest -q -p no:cacheprovider tests/population
 
 bench: install
 	$(BIN)/python benchmarks/guess_and_check.py

@@ -24,7 +24,7 @@ from goodminima.tasks.task import Examples, Task
 from goodminima.volume.counting import Count, LogVolume
 
 _ANY_FIT = Fits()
-_DEFAULT_CHUNK = 4096
+_DEFAULT_CHUNK = 16_384  # a call of the compiled kernel has fixed costs; this is a tenth of a second
 _DEFAULT_BUDGET = 10_000_000
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, Int64, UInt64
 
 try:
-    from goodminima.population.native import _kernel
+    import goodminima.population.native._kernel as _kernel  # noqa: PLR0402 - its error names the missing module
 except ImportError as error:
     _kernel = None
     _import_error = str(error)
