@@ -42,21 +42,23 @@ TABLE3 = Experiment(
             replicates=4,
             cells=_rows(2, 4),
             settings={
-                "wanted": 1, "keep": 4, "budget": 20_000, "members": 64, "max_members": 256, "lenet_lr": 1e-4,
+                "wanted": 1, "keep": 4, "lenet_lr": 1e-4, "budget": 20_000,
+                "members": {"sgd": 64}, "max_members": {"sgd": 256},
             },
         ),
         "laptop": Scale(
             replicates=40,
             cells=_rows(2, 4, 8),
             settings={
-                "wanted": 1, "keep": 4, "budget": 5_000_000, "members": 64, "max_members": 3200, "lenet_lr": 1e-4,
+                "wanted": 1, "keep": 4, "lenet_lr": 1e-4, "budget": 5_000_000,
+                "members": {"sgd": 64}, "max_members": {"sgd": 3200},
             },
         ),
         "paper": Scale(
             replicates=75,
             settings={
-                "wanted": 1, "keep": 1, "budget": 10_000_000_000, "members": 500, "max_members": 150_000,
-                "lenet_lr": 1e-4,
+                "wanted": 1, "keep": 1, "lenet_lr": 1e-4, "budget": 10_000_000_000,
+                "members": {"sgd": 500}, "max_members": {"sgd": 150_000},
             },
         ),
     },

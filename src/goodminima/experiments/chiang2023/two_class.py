@@ -33,7 +33,8 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
     """Mean test accuracy of the minima found in each asked bin.
 
     Settings read from the scale: `keep` minima averaged per bin and replicate; `wanted` in each bin before the search
-    stops; `budget` of guesses; `max_members` of SGD; `lowest_loss` by sample count, below which no bin is asked for.
+    stops; `budget` of guesses; `members` of a block and `max_members` of SGD, by method; `lowest_loss` by sample count,
+    below which no bin is asked for; `lenet_lr`.
     """
     settings = context.scale_settings
     task = image_task(context, num_samples=cell.settings["samples"])
@@ -98,8 +99,8 @@ def _train(
         accept=asked,
         wanted=settings["wanted"],
         keep=settings["keep"],
-        members=settings["members"],
-        max_members=settings["max_members"],
+        members=settings["members"][cell.settings["method"]],
+        max_members=settings["max_members"][cell.settings["method"]],
         seed=context.key("training", cell.name),
         device=context.device,
         listen=_listener(context, wanted=settings["wanted"], unit="members"),
