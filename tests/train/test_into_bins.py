@@ -11,6 +11,7 @@ from torch import nn
 from goodminima.nets import MLP, LinearModel
 from goodminima.population import Cube, FanOut, Population
 from goodminima.search import Fits, Status, bins
+from goodminima.search.screening import interleaved
 from goodminima.tasks import Examples, Task, wedge
 from goodminima.train import SGD, train_into_bins
 from goodminima.train.sgd import minibatches
@@ -22,6 +23,7 @@ def _alone(net: nn.Module, train: Examples, vector: torch.Tensor, sgd: SGD, fits
     """One member for one bin: frozen as soon as it fits with a loss under the bin's upper edge. Float64."""
     member = copy.deepcopy(net).double()
     nn.utils.vector_to_parameters(vector.double(), member.parameters())
+    train = interleaved(train)
     x, y = train.x.double(), train.y
 
     def loss_and_fit() -> tuple[float, bool]:

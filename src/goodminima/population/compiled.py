@@ -3,7 +3,7 @@
 from typing import assert_never
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from goodminima.population import native
@@ -31,6 +31,14 @@ def runs_here(theta: Float[Tensor, "P D"]) -> bool:
 def logits(stack: Stack, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."]) -> Float[Tensor, "P N C"]:
     """Logits of every member on every example."""
     found = native.logits(program_of(stack), tuple(x.shape[1:]), theta.detach().numpy(), x.float().numpy())
+    return torch.from_numpy(found)
+
+
+def gradient(
+    stack: Stack, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."], y: Int[Tensor, "N"]
+) -> Float[Tensor, "P D"]:
+    """Gradient of every member's mean cross entropy over the examples."""
+    found = native.gradient(program_of(stack), tuple(x.shape[1:]), theta.detach().numpy(), x.float().numpy(), y.numpy())
     return torch.from_numpy(found)
 
 

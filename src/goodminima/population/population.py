@@ -130,10 +130,10 @@ def evaluator_of(net: nn.Module, theta: Float[Tensor, "P D"], shape: tuple[int, 
         forward, numbers = partial(_vmapped_logits, net), max(theta.shape[1], torch.Size(shape).numel())
     else:
         forward, numbers = partial(batched.logits, stack), batched.numbers_per_example(stack, shape)
-    gradient = partial(_gradient, forward)
     if stack is not None and compiled.runs_here(theta):
-        return Evaluator(partial(compiled.logits, stack), gradient, 1, num_outputs(stack), _CHUNK_NUMBERS)
-    return Evaluator(forward, gradient, theta.shape[1], numbers, max(1, _TILE_NUMBERS // numbers))
+        calls = partial(compiled.logits, stack), partial(compiled.gradient, stack)
+        return Evaluator(*calls, 1, num_outputs(stack), _CHUNK_NUMBERS)
+    return Evaluator(forward, partial(_gradient, forward), theta.shape[1], numbers, max(1, _TILE_NUMBERS // numbers))
 
 
 def _gradient(forward: Callable[[Tensor, Tensor], Tensor], theta: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ def _batched_screen(
 ) -> Screen:
     """The screen in PyTorch: one example of each class first, then twice as many at a time for the survivors alone."""
     num_classes = int(examples.y.max()) + 1
-    stages = _doubling(len(examples), first=num_classes)
+    slices = stages(len(examples), first=num_classes)
     one = prior.draw(net, seed=seed, indices=np.zeros(1, np.uint64), device=device)
     evaluator = evaluator_of(net, one, tuple(examples.x.shape[1:]))
     members = max(1, _CHUNK_NUMBERS // (num_parameters(net) + num_classes * evaluator.numbers_per_example))
@@ -106,7 +106,7 @@ def _batched_screen(
         theta = prior.draw(net, seed=seed, indices=index.numpy().astype(np.uint64), device=device)
         factor, loss = norm_product(net, theta), torch.zeros(len(theta), device=device)
         margin = torch.full_like(loss, torch.inf)
-        for rows in stages:
+        for rows in slices:
             logits = evaluator.logits(theta, examples.x[rows])
             scale = logits.abs().amax(2).clamp_min(torch.finfo(logits.dtype).tiny)
             margin = torch.minimum(margin, (margins(logits, examples.y[rows]) / scale).amin(1))
@@ -127,8 +127,12 @@ def _batched_screen(
     return screen
 
 
-def _doubling(total: int, *, first: int) -> list[slice]:
-    """Slices of `first`, `first`, 2 `first`, 4 `first`, ... that cover `total`."""
+def stages(total: int, *, first: int) -> list[slice]:
+    """Slices of `first`, `first`, 2 `first`, 4 `first`, ... that cover `total`: most members fail at the first few.
+
+    >>> stages(7, first=2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 7, None)]
+    """
     edges = [0, min(first, total)]
     while edges[-1] < total:
         edges.append(min(2 * edges[-1], total))

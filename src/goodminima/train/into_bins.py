@@ -14,6 +14,7 @@ from goodminima.population.parameters import num_parameters
 from goodminima.population.population import Evaluator, Population, cross_entropy, evaluator_of, margins
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.fits import Fits, Status
+from goodminima.search.screening import interleaved, stages
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.sgd import SGD, init, minibatches, step
 
@@ -96,7 +97,7 @@ def train_into_bins(
         device: Where members live.
         listen: Called after each block with the members trained so far and the hits of each bin.
 
-    Cost: a forward pass over all training examples and three over the batch, a step and member.
+    Cost: three forward passes over the batch, a step and member, and one over as many training examples as it gets right.
 
     Reference: Chiang et al. 2023, section 4.2 ("we use SGD and apply early stopping when the desired loss level is
     achieved"); the freezing is in their code.
@@ -104,7 +105,7 @@ def train_into_bins(
     Differs from paper: the authors train anew for each bin; the distribution of a bin's members is the same.
     """
     _check(accept, wanted=wanted, members=members, max_members=max_members)
-    trainer = _BlockTrainer(net, task.train.to(device), sgd, seed)
+    trainer = _BlockTrainer(net, interleaved(task.train).to(device), sgd, seed)
     harvest = [_Harvest(fits, keep, num_parameters(net)) for fits in accept]
     trained, nonfinite = 0, 0
     while trained < max_members and any(bin_.hits < wanted for bin_ in harvest):
@@ -161,7 +162,7 @@ class _BlockTrainer:
         pending = torch.ones(len(theta), len(harvest), dtype=torch.bool)  # the bins that a member may still enter
         for _, rows in minibatches(len(self.examples), self.sgd, self.seed):
             pending = self._freeze(evaluate, state.theta, numbers, pending, harvest)
-            finite = state.theta.isfinite().all(1).cpu()
+            finite = norm_product(self.net, state.theta).isfinite().cpu()
             nonfinite += int((~finite).sum())
             active = pending.any(1) & finite
             if not active.all():
@@ -186,17 +187,30 @@ class _BlockTrainer:
         harvest: list[_Harvest],
     ) -> Bool[Tensor, "P B"]:
         """Puts members that have just come down to a bin's upper edge into that bin; returns what is still pending."""
-        logits = evaluate.logits(theta, self.examples.x)
-        right = margins(logits, self.examples.y).amin(1) > 0
-        loss = cross_entropy(logits / norm_product(self.net, theta)[:, None, None], self.examples.y).mean(1)
-        pending = pending.clone()
+        fitting = self._fitting(evaluate, theta)
+        if not len(fitting):
+            return pending
+        theta, numbers, pending = theta[fitting], numbers[fitting.cpu()], pending.clone()
+        logits = evaluate.logits(theta, self.examples.x) / norm_product(self.net, theta)[:, None, None]
+        loss, places = cross_entropy(logits, self.examples.y).mean(1).cpu(), fitting.cpu()
         for which, bin_ in enumerate(harvest):
-            stops = (right & (loss <= bin_.fits.loss_below)).cpu() & pending[:, which]
-            inside = stops & (loss > bin_.fits.loss_above).cpu()
+            stops = (loss <= bin_.fits.loss_below) & pending[places, which]
+            inside = stops & (loss > bin_.fits.loss_above)
             if inside.any():
                 bin_.take(numbers[inside], theta[inside.to(theta.device)])
-            pending[:, which] &= ~stops
+            pending[places[stops], which] = False
         return pending
+
+    def _fitting(self, evaluate: Evaluator, theta: Float[Tensor, "P D"]) -> Int[Tensor, "M"]:
+        """The members that are right everywhere: few examples first, the others only for those that got these right."""
+        fitting = torch.arange(len(theta), device=theta.device)
+        for rows in stages(len(self.examples), first=2):
+            some = theta if len(fitting) == len(theta) else theta[fitting]
+            right = margins(evaluate.logits(some, self.examples.x[rows]), self.examples.y[rows]).amin(1) > 0
+            fitting = fitting[right]
+            if not len(fitting):
+                break
+        return fitting
 
 
 def _check(accept: Sequence[Fits], *, wanted: int, members: int, max_members: int) -> None:

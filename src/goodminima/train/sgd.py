@@ -59,7 +59,7 @@ def step(evaluate: Evaluator, state: State, batch: Examples, sgd: SGD) -> State:
     """One step of every member on one batch, down the gradient of its mean cross entropy."""
     gradient = evaluate.gradient(state.theta, batch.x, batch.y)
     velocity = sgd.momentum * state.velocity + gradient if sgd.momentum else gradient
-    return State(state.theta - sgd.lr * velocity, velocity)
+    return State(torch.add(state.theta, velocity, alpha=-sgd.lr), velocity)
 
 
 def minibatches(num_examples: int, sgd: SGD, seed: int) -> Iterator[tuple[int, Int[Tensor, "B"]]]:

@@ -49,21 +49,22 @@ TABLE2 = Experiment(
             cells=_rows(2, 4),
             settings={
                 "wanted": 1, "keep": 4, "lowest_loss": {2: 0.4, 4: 0.5}, "lenet_lr": 1e-3, "budget": 100_000,
-                "members": {"sgd": 64, "linear": 256}, "max_members": {"sgd": 1024, "linear": 4096},
+                "members": {"sgd": 64, "linear": 256}, "member_images": {"sgd": 4096, "linear": 16_384},
             },
         ),
         "laptop": Scale(
             replicates=40,
+            cells=_rows(2, 4, 8),
             settings={
-                "wanted": 1, "keep": 4, "lowest_loss": {16: 0.4, 32: 0.5}, "lenet_lr": 1e-3, "budget": 20_000_000,
-                "members": {"sgd": 64, "linear": 1024}, "max_members": {"sgd": 6400, "linear": 131_072},
+                "wanted": 1, "keep": 4, "lowest_loss": {4: 0.35, 8: 0.4}, "lenet_lr": 1e-3, "budget": 20_000_000,
+                "members": {"sgd": 64, "linear": 256}, "member_images": {"sgd": 51_200, "linear": 524_288},
             },
         ),
         "paper": Scale(
             replicates=175,
             settings={
                 "wanted": 10, "keep": 10, "lenet_lr": 1e-3, "budget": 10_000_000_000,
-                "members": {"sgd": 1500, "linear": 2500}, "max_members": {"sgd": 150_000, "linear": 2_500_000},
+                "members": {"sgd": 1500, "linear": 2500}, "member_images": {"sgd": 10**7, "linear": 10**8},
             },
         ),
     },

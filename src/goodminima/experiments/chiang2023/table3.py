@@ -43,7 +43,7 @@ TABLE3 = Experiment(
             cells=_rows(2, 4),
             settings={
                 "wanted": 1, "keep": 4, "lenet_lr": 1e-4, "budget": 20_000,
-                "members": {"sgd": 64}, "max_members": {"sgd": 256},
+                "members": {"sgd": 64}, "member_images": {"sgd": 1024},
             },
         ),
         "laptop": Scale(
@@ -51,14 +51,14 @@ TABLE3 = Experiment(
             cells=_rows(2, 4, 8),
             settings={
                 "wanted": 1, "keep": 4, "lenet_lr": 1e-4, "budget": 5_000_000,
-                "members": {"sgd": 64}, "max_members": {"sgd": 3200},
+                "members": {"sgd": 64}, "member_images": {"sgd": 25_600},
             },
         ),
         "paper": Scale(
             replicates=75,
             settings={
                 "wanted": 1, "keep": 1, "lenet_lr": 1e-4, "budget": 10_000_000_000,
-                "members": {"sgd": 500}, "max_members": {"sgd": 150_000},
+                "members": {"sgd": 500}, "member_images": {"sgd": 10**7},
             },
         ),
     },

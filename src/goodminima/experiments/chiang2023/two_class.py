@@ -33,8 +33,8 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
     """Mean test accuracy of the minima found in each asked bin.
 
     Settings read from the scale: `keep` minima averaged per bin and replicate; `wanted` in each bin before the search
-    stops; `budget` of guesses; `members` of a block and `max_members` of SGD, by method; `lowest_loss` by sample count,
-    below which no bin is asked for; `lenet_lr`.
+    stops; `budget` of guesses; by method of training, `members` of a block and `member_images`, the most members times
+    their training images; `lowest_loss` by sample count, below which no bin is asked for; `lenet_lr`.
     """
     settings = context.scale_settings
     task = image_task(context, num_samples=cell.settings["samples"])
@@ -100,7 +100,7 @@ def _train(
         wanted=settings["wanted"],
         keep=settings["keep"],
         members=settings["members"][cell.settings["method"]],
-        max_members=settings["max_members"][cell.settings["method"]],
+        max_members=settings["member_images"][cell.settings["method"]] // len(task.train),
         seed=context.key("training", cell.name),
         device=context.device,
         listen=_listener(context, wanted=settings["wanted"], unit="members"),

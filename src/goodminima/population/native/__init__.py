@@ -186,6 +186,35 @@ def logits(
     return compiled.logits(chosen, program, input_shape, members, _images(x, input_shape))
 
 
+def gradient(
+    program: Program,
+    input_shape: Sequence[int],
+    theta: Float[np.ndarray, "P D"],
+    x: Float[np.ndarray, "B ..."],
+    y: Int[np.ndarray, "B"],
+) -> Float32[np.ndarray, "P D"]:
+    """The gradient of each member's mean cross entropy over the batch, mean_b -log softmax(z_b)[y_b], in float32.
+
+    The derivative of ReLU at 0 is 0; a max pool passes the gradient to the first largest entry of its window. A
+    probability below 1e-30 counts as 0. Parameters of no layer get 0. A member's gradient does not depend on its company.
+
+    Args:
+        program: The net, see the module's docstring; each parameter belongs to one layer at most.
+        input_shape: (channels, height, width) or (features,).
+        theta: Parameters, a row per member.
+        x: The batch, examples of `input_shape`.
+        y: Their labels, 0 .. C - 1.
+
+    Raises:
+        ValueError: Shapes, labels or offsets do not fit together.
+
+    Cost: about four forward passes per member and example.
+    """
+    compiled, chosen = _compiled(), instruction_set()
+    members, labels = np.ascontiguousarray(theta, np.float32), np.ascontiguousarray(y, np.int64)
+    return compiled.gradient(chosen, program, input_shape, members, _images(x, input_shape), labels)
+
+
 def multiply_adds(program: Program, input_shape: Sequence[int], num_parameters: int) -> int:
     """Multiply-adds of one forward pass, without those whose results no pooling window covers.
 

@@ -33,6 +33,15 @@ def logits(
     images: NDArray[np.float32],
     /,
 ) -> NDArray[np.float32]: ...
+def gradient(
+    set: str,
+    layers: Sequence[tuple[str | int, ...]],
+    input_shape: Sequence[int],
+    theta: NDArray[np.float32],
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    /,
+) -> NDArray[np.float32]: ...
 def multiply_adds(layers: Sequence[tuple[str | int, ...]], input_shape: Sequence[int], parameters: int, /) -> int: ...
 def spin(set: str, rounds: int, /) -> float: ...
 def generate(

@@ -74,6 +74,9 @@ struct Bounds {
     float least_margin, largest_loss;
 };
 
+class GradientPlan;
+struct GradientSpace;
+
 // All arrays have the lane innermost; pointers to floats are aligned to `alignment`.
 struct Engine {
     const char* name;
@@ -85,6 +88,14 @@ struct Engine {
     // Adds an image to the members' loss and smallest margin. Bit l of the answer: lane l is still within bounds.
     std::uint32_t (*score)(const float* logits, Size num_classes, Size label, const float* scale, Bounds, float* loss,
                            float* margin);
+    // The gradient of `share` x the summed cross entropies of `count` <= max_together images at `space.theta`, written
+    // into `space.gradient`, or added to it.
+    void (*gradient)(const GradientPlan&, const float* images, const std::int64_t* labels, Size count, float share,
+                     bool add, GradientSpace& space);
+    // Members first .. first + lanes - 1 of theta[members][D] into block[D][lanes] (the last one again where there are
+    // fewer), and the way back.
+    void (*gather)(const float* theta, Size members, Size parameters, Size first, float* block);
+    void (*scatter)(const float* block, Size members, Size parameters, Size first, float* theta);
     // `rounds` x `spin_flops` floating-point operations in registers: what the machine can do at most.
     float (*spin)(std::int64_t rounds);
     Size spin_flops;

@@ -27,10 +27,10 @@ struct Field {
     Size size() const { return shape.channels * plane(); }
 };
 
-// A stretch of one row of a convolution's input: `count` places, `target` + j * column stride, and what reaches them:
-// the products of weights `weights[i]` with entries `sources[i]` + j of the output's field, i from `begin` to `end`.
+// A stretch of one row of a convolution's input, `count` places from `column` on, one column stride apart. Place j is
+// reached by the products of `weights[i]` with entry `sources[i]` + j of the output's field, i from `begin` to `end`.
 struct Reach {
-    Size target, count;
+    Size row, column, count;
     std::size_t begin, end;
 };
 
@@ -38,16 +38,17 @@ struct Reach {
 struct SpatialStep {
     Size kept = 0;  // where the stage's output is kept
     Field field;    // the gradient with respect to that output
+    bool pool_rectifies = false;  // the ReLU is left to the max pool behind it, which looks at fewer numbers
     std::vector<Size> field_columns,
         input_columns;  // where an output's column lies in a row of its field and of the input
     std::vector<Reach> reaches;
     std::vector<Size> weights, sources;
 };
 
-// A linear layer, backwards: where image b and output o lie among the gradients, the inputs, the weights.
+// A linear layer, backwards: where images, outputs and features lie among the layer's inputs, outputs and weights.
 struct FlatStep {
     Size kept = 0;
-    std::vector<Size> image_gradients, image_inputs, outputs, output_weights, features;
+    std::vector<Size> image_outputs, image_inputs, outputs, output_weights, features;
 };
 
 class GradientPlan {
@@ -56,17 +57,20 @@ class GradientPlan {
         check_disjoint();
         for (const Stage& stage : program.spatial) add_spatial(stage);
         for (const Stage& stage : program.flat) add_flat(stage);
+        for (std::size_t i = 1; i < spatial.size(); ++i)
+            if (program.spatial[i].kind == StageKind::pool && !program.spatial[i].average)
+                spatial[i - 1].pool_rectifies = program.spatial[i - 1].relu_before_pool;
+        while (features_matter() && program.spatial[static_cast<std::size_t>(first_weights)].kind != StageKind::dense)
+            ++first_weights;
         widest = std::max(program.feature_size, program.largest_flat);
     }
 
-    // The first stage that has weights; gradients with respect to what comes before it are not needed.
-    Size first_with_weights() const {
-        const auto has_weights = [](const Stage& stage) { return stage.kind == StageKind::dense; };
-        return std::find_if(program.spatial.begin(), program.spatial.end(), has_weights) - program.spatial.begin();
-    }
+    // Whether gradients are needed beyond the linear layers.
+    bool features_matter() const { return first_weights < static_cast<Size>(spatial.size()); }
 
     Program program;
-    Size images;  // most images at a time
+    Size images;             // most images at a time
+    Size first_weights = 0;  // the first spatial stage that has weights: nothing before it needs a gradient
     std::vector<SpatialStep> spatial;
     std::vector<FlatStep> flat;
     Size kept = 0, fields = 0, widest = 0;  // numbers of each kind that a member takes
@@ -93,18 +97,15 @@ class GradientPlan {
     void add_spatial(const Stage& stage) {
         SpatialStep step;
         step.kept = keep(stage.out.size());
-        const bool dense = stage.kind == StageKind::dense;
-        step.field = {
-            stage.out, fields,
-            dense ? (stage.window.width - 1 + stage.window.column_stride - 1) / stage.window.column_stride : 0};
+        const bool dense = stage.kind == StageKind::dense, passes_on = dense && !stage.shared_input;
+        const Size column_stride = stage.window.column_stride;
+        step.field = {stage.out, fields, passes_on ? (stage.window.width + column_stride - 2) / column_stride : 0};
         fields += step.field.size();
-        if (dense) {
-            for (Size x = 0; x < stage.out.width; ++x) {
-                step.field_columns.push_back(step.field.margin + x);
-                step.input_columns.push_back(x * stage.window.column_stride);
-            }
-            if (!stage.shared_input) add_reaches(stage, step);
+        for (Size x = 0; dense && x < stage.out.width; ++x) {
+            step.field_columns.push_back(step.field.margin + x);
+            step.input_columns.push_back(x * column_stride);
         }
+        if (passes_on) add_reaches(stage, step);
         spatial.push_back(std::move(step));
     }
 
@@ -122,7 +123,7 @@ class GradientPlan {
 
     static void add_reach(const Stage& stage, SpatialStep& step, Size row, Size phase, Size begin, Size count) {
         const Window& window = stage.window;
-        Reach reach{row * stage.in.width + phase + begin * window.column_stride, count, step.weights.size(), 0};
+        Reach reach{row, phase + begin * window.column_stride, count, step.weights.size(), 0};
         for (Size y = row % window.row_stride; y < window.height && y <= row; y += window.row_stride) {
             const Size out_row = (row - y) / window.row_stride;
             if (out_row >= stage.out.height) continue;
@@ -142,7 +143,7 @@ class GradientPlan {
         step.kept = keep(stage.out.size());
         const Size inputs = stage.in.size(), outputs = stage.out.size();
         for (Size image = 0; image < images; ++image) {
-            step.image_gradients.push_back(image * outputs);
+            step.image_outputs.push_back(image * outputs);
             step.image_inputs.push_back(image * inputs);
         }
         for (Size o = 0; o < outputs; ++o) {
@@ -162,9 +163,10 @@ struct GradientSpace {
           kept(plan.kept * lanes),
           fields(plan.fields * lanes),
           flat{Buffer(plan.widest * plan.images * lanes), Buffer(plan.widest * plan.images * lanes)} {}
-    Buffer theta, gradient;
+    Buffer theta;
+    Buffer gradient;  // parameters of no layer stay zero
     Buffer kept;
-    Buffer fields;  // margins stay zero
+    Buffer fields;  // margins, and what no pooling window covers, stay zero
     Buffer flat[2];
 };
 

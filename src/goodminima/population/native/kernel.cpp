@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "gradient.h"
 #include "program.h"
 #include "screen.h"
 
@@ -93,7 +94,8 @@ void check(bool holds, const std::string& message) {
     if (!holds) throw std::invalid_argument(message);
 }
 
-Program parse(const py::sequence& layers, const std::vector<Size>& input_shape, Size parameters) {
+Program parse(const py::sequence& layers, const std::vector<Size>& input_shape, Size parameters,
+              bool fuse_pools = true) {
     std::vector<Layer> parsed;
     for (const py::handle& item : layers) {
         const auto entry = py::cast<py::tuple>(item);
@@ -102,7 +104,7 @@ Program parse(const py::sequence& layers, const std::vector<Size>& input_shape, 
         for (std::size_t i = 1; i < entry.size(); ++i) layer.numbers.push_back(py::cast<Size>(entry[i]));
         parsed.push_back(std::move(layer));
     }
-    return build_program(parsed, input_shape, parameters);
+    return build_program(parsed, input_shape, parameters, fuse_pools);
 }
 
 // The whole of theta, cut at the weights that enter the normaliser.
@@ -183,14 +185,6 @@ Screened screen(const std::string& set, const py::sequence& layers, const std::v
     return as_arrays(found);
 }
 
-// Members first .. first + lanes - 1 side by side; lanes beyond the last repeat it.
-void transpose_block(const float* theta, Size members, Size parameters, Size first, Size lanes, float* out) {
-    for (Size lane = 0; lane < lanes; ++lane) {
-        const float* row = theta + std::min(first + lane, members - 1) * parameters;
-        for (Size i = 0; i < parameters; ++i) out[i * lanes + lane] = row[i];
-    }
-}
-
 Array<float> logits(const std::string& set, const py::sequence& layers, const std::vector<Size>& input_shape,
                     const Array<float>& theta, const Array<float>& images) {
     check(theta.ndim() == 2, "theta must have two axes, (members, parameters)");
@@ -205,7 +199,7 @@ Array<float> logits(const std::string& set, const py::sequence& layers, const st
     const py::gil_scoped_release release;
     Workspace space(program, lanes);
     for (Size first = 0; first < members; first += lanes) {
-        transpose_block(all_theta, members, parameters, first, lanes, space.theta.get());
+        engine.gather(all_theta, members, parameters, first, space.theta.get());
         for (Size image = 0; image < num_images; image += max_together) {
             const Size count = std::min(max_together, num_images - image);
             const float* block =
@@ -214,6 +208,41 @@ Array<float> logits(const std::string& set, const py::sequence& layers, const st
                 for (Size i = 0; i < count * classes; ++i)
                     target[((first + lane) * num_images + image) * classes + i] = block[i * lanes + lane];
         }
+    }
+    return out;
+}
+
+void check_labels(const Array<std::int64_t>& labels, Size num_images, Size classes) {
+    check(labels.ndim() == 1 && num_images >= 1, "y must have one axis and at least one label");
+    check(labels.size() == num_images, "y must hold a label for each of the " + std::to_string(num_images) +
+                                           " images of x, got " + std::to_string(labels.size()));
+    for (Size i = 0; i < num_images; ++i)
+        check(labels.data()[i] >= 0 && labels.data()[i] < classes,
+              "y must hold labels from 0 to " + std::to_string(classes - 1) + ", got " +
+                  std::to_string(labels.data()[i]));
+}
+
+Array<float> gradient(const std::string& set, const py::sequence& layers, const std::vector<Size>& input_shape,
+                      const Array<float>& theta, const Array<float>& images, const Array<std::int64_t>& labels) {
+    check(theta.ndim() == 2, "theta must have two axes, (members, parameters)");
+    const Engine& engine = engine_named(set);
+    const Size members = theta.shape(0), parameters = theta.shape(1), num_images = images.shape(0);
+    const GradientPlan plan(parse(layers, input_shape, parameters, false), std::min(max_together, num_images));
+    check(images.size() == num_images * plan.program.input_size, "x does not hold whole images of input_shape");
+    check_labels(labels, num_images, plan.program.output_size);
+    Array<float> out({members, parameters});
+    const float *all_theta = theta.data(), *all_images = images.data();
+    const std::int64_t* all_labels = labels.data();
+    float* target = out.mutable_data();
+    const float share = 1.0f / static_cast<float>(num_images);
+    const py::gil_scoped_release release;
+    GradientSpace space(plan, engine.lanes);
+    for (Size first = 0; first < members; first += engine.lanes) {
+        engine.gather(all_theta, members, parameters, first, space.theta.get());
+        for (Size image = 0; image < num_images; image += max_together)
+            engine.gradient(plan, all_images + image * plan.program.input_size, all_labels + image,
+                            std::min(max_together, num_images - image), share, image > 0, space);
+        engine.scatter(space.gradient.get(), members, parameters, first, target);
     }
     return out;
 }
@@ -253,6 +282,7 @@ PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
     module.def("draw", &draw);
     module.def("screen", &screen);
     module.def("logits", &logits);
+    module.def("gradient", &gradient);
     module.def("multiply_adds", &multiply_adds);
     module.def("spin", &spin);
     module.def("generate", &generate);

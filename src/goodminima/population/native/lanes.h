@@ -420,7 +420,15 @@ LANES_TARGET static float spin(std::int64_t rounds) {
     return total[0];
 }
 
-constexpr Engine engine{LANES_NAME, LANES, draw, evaluate, score, spin, Size{2} * LANES * LANES_ACCUMULATORS};
+#include "members.h"
+#include "products.h"
+
+#include "backward.h"
+
+#include "chain.h"
+
+constexpr Engine engine{LANES_NAME, LANES,  draw, evaluate, score, gradient, gather_members, scatter_members,
+                        spin,       Size{2} * LANES * LANES_ACCUMULATORS};
 
 #undef LANES_INLINE
 

@@ -48,7 +48,7 @@ struct Stage {
     Size band_width = 0;             // columns of a band
     bool relu_before_pool = false, relu_after_pool = false;
     bool has_pool = false, average = false;
-    Window window{};
+    Window window{};                 // of the pool; where there is none, of the convolution
     Size pad_rows = 0, pad_columns = 0;
 
     Size multiply_adds() const {
@@ -67,7 +67,8 @@ struct Program {
 
 class ProgramBuilder {
   public:
-    ProgramBuilder(const std::vector<Size>& input_shape, Size parameters) : parameters_(parameters) {
+    ProgramBuilder(const std::vector<Size>& input_shape, Size parameters, bool fuse_pools)
+        : parameters_(parameters), fuse_pools_(fuse_pools) {
         if (input_shape.size() != 1 && input_shape.size() != 3)
             throw std::invalid_argument("input_shape must be (features,) or (channels, height, width), got " +
                                         std::to_string(input_shape.size()) + " axes");
@@ -171,6 +172,7 @@ class ProgramBuilder {
         Stage& stage = append(StageKind::dense, Shape{outputs, rows, columns});
         stage.weight = n[0];
         stage.bias = n[1];
+        stage.window = {height, width, row_stride, column_stride};
         for (Size c = 0; c < channels; ++c)
             for (Size y = 0; y < height; ++y)
                 for (Size x = 0; x < width; ++x) stage.taps.push_back((c * stage.in.height + y) * stage.in.width + x);
@@ -235,7 +237,7 @@ class ProgramBuilder {
         const Shape out{shape_.channels, (shape_.height - window.height) / window.row_stride + 1,
                         (shape_.width - window.width) / window.column_stride + 1};
         const bool after_convolution =
-            !stages().empty() && stages().back().kind == StageKind::dense && !stages().back().has_pool;
+            fuse_pools_ && !stages().empty() && stages().back().kind == StageKind::dense && !stages().back().has_pool;
         Stage& stage = after_convolution && window.row_stride >= window.height ? fuse_pool(stages().back(), window, out)
                                                                                : append(StageKind::pool, out);
         stage.window = window;
@@ -277,13 +279,15 @@ class ProgramBuilder {
     Program program_;
     Shape shape_{};
     Size parameters_;
+    bool fuse_pools_;
     Size position_ = 0;
     std::string name_;
     bool flat_ = false, shared_ = true, has_linear_ = false, has_dense_ = false;
 };
 
-inline Program build_program(const std::vector<Layer>& layers, const std::vector<Size>& input_shape, Size parameters) {
-    ProgramBuilder builder(input_shape, parameters);
+inline Program build_program(const std::vector<Layer>& layers, const std::vector<Size>& input_shape, Size parameters,
+                             bool fuse_pools) {
+    ProgramBuilder builder(input_shape, parameters, fuse_pools);
     for (const Layer& layer : layers) builder.add(layer);
     return builder.finish();
 }
