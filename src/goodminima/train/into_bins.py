@@ -1,7 +1,7 @@
 """SGD stopped at a loss level: each member is frozen once it fits and its normalised loss has come down into the bin."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -16,7 +16,7 @@ from goodminima.population.priors import AbstractPrior
 from goodminima.search.fits import Fits, Status
 from goodminima.search.screening import interleaved, stages
 from goodminima.tasks.task import Examples, Task
-from goodminima.train.sgd import SGD, init, minibatches, step
+from goodminima.train.sgd import SGD, State, init, minibatches, step
 
 
 @final
@@ -147,6 +147,28 @@ class _Harvest:
 
 @final
 @dataclass(frozen=True, slots=True)
+class _Block:
+    """The members of a block that still train.
+
+    Args:
+        state: Where they are.
+        numbers: Their numbers.
+        pending: The bins that each may still enter.
+        fitted: Whether each was right everywhere when last looked at.
+    """
+
+    state: State
+    numbers: Int[Tensor, "P"]
+    pending: Bool[Tensor, "P B"]
+    fitted: Bool[Tensor, "P"]
+
+    def __getitem__(self, members: Bool[Tensor, "P"]) -> "_Block":
+        state = self.state[members.to(self.state.theta.device)]
+        return _Block(state, self.numbers[members], self.pending[members], self.fitted[members])
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class _BlockTrainer:
     """Trains blocks of members to their end and sorts them into the bins."""
 
@@ -158,59 +180,61 @@ class _BlockTrainer:
     def train(self, theta: Float[Tensor, "P D"], numbers: Int[Tensor, "P"], harvest: list[_Harvest]) -> int:
         """Returns how many members ran off to numbers that are not finite."""
         evaluate = evaluator_of(self.net, theta, tuple(self.examples.x.shape[1:]))
-        state, nonfinite = init(theta), 0
-        pending = torch.ones(len(theta), len(harvest), dtype=torch.bool)  # the bins that a member may still enter
+        pending = torch.ones(len(theta), len(harvest), dtype=torch.bool)
+        block, nonfinite = _Block(init(theta), numbers, pending, torch.zeros(len(theta), dtype=torch.bool)), 0
         for _, rows in minibatches(len(self.examples), self.sgd, self.seed):
-            pending = self._freeze(evaluate, state.theta, numbers, pending, harvest)
-            finite = norm_product(self.net, state.theta).isfinite().cpu()
+            factor = norm_product(self.net, block.state.theta)
+            block = self._freeze(evaluate, block, factor, harvest)
+            finite = factor.isfinite().cpu()
             nonfinite += int((~finite).sum())
-            active = pending.any(1) & finite
-            if not active.all():
-                state, numbers, pending = state[active.to(theta.device)], numbers[active], pending[active]
-            if not len(numbers):
+            active = block.pending.any(1) & finite
+            block = block if active.all() else block[active]
+            if not len(block.numbers):
                 break
             batch = Examples(self.examples.x[rows], self.examples.y[rows])
-            state = step(evaluate, state, batch, self.sgd)
-        if len(numbers):
-            self._freeze(evaluate, state.theta, numbers, pending, harvest)
+            block = replace(block, state=step(evaluate, block.state, batch, self.sgd))
+        if len(block.numbers):
+            self._freeze(evaluate, block, norm_product(self.net, block.state.theta), harvest)
         for bin_ in harvest:
             bin_.close_block()
         return nonfinite
 
     @torch.no_grad()
     def _freeze(
-        self,
-        evaluate: Evaluator,
-        theta: Float[Tensor, "P D"],
-        numbers: Int[Tensor, "P"],
-        pending: Bool[Tensor, "P B"],
-        harvest: list[_Harvest],
-    ) -> Bool[Tensor, "P B"]:
-        """Puts members that have just come down to a bin's upper edge into that bin; returns what is still pending."""
-        fitting = self._fitting(evaluate, theta)
-        if not len(fitting):
-            return pending
-        theta, numbers, pending = theta[fitting], numbers[fitting.cpu()], pending.clone()
-        logits = evaluate.logits(theta, self.examples.x) / norm_product(self.net, theta)[:, None, None]
-        loss, places = cross_entropy(logits, self.examples.y).mean(1).cpu(), fitting.cpu()
-        for which, bin_ in enumerate(harvest):
-            stops = (loss <= bin_.fits.loss_below) & pending[places, which]
-            inside = stops & (loss > bin_.fits.loss_above)
-            if inside.any():
-                bin_.take(numbers[inside], theta[inside.to(theta.device)])
-            pending[places[stops], which] = False
-        return pending
+        self, evaluate: Evaluator, block: _Block, factor: Float[Tensor, "P"], harvest: list[_Harvest]
+    ) -> _Block:
+        """Puts members that have just come down to a bin's upper edge into that bin; notes what that leaves."""
+        theta, pending, fitted = block.state.theta, block.pending.clone(), torch.zeros_like(block.fitted)
+        whole, few_first = [slice(0, len(self.examples))], stages(len(self.examples), first=2)
+        for which_members, slices in ((block.fitted, whole), (~block.fitted, few_first)):
+            places, logits = self._fitting(evaluate, theta, which_members.nonzero().squeeze(1), slices)
+            if not len(places):
+                continue
+            there = places.to(theta.device)
+            loss = cross_entropy(logits / factor[there, None, None], self.examples.y).mean(1).cpu()
+            fitted[places] = True
+            for which, bin_ in enumerate(harvest):
+                stops = (loss <= bin_.fits.loss_below) & pending[places, which]
+                inside = stops & (loss > bin_.fits.loss_above)
+                if inside.any():
+                    bin_.take(block.numbers[places[inside]], theta[there[inside.to(theta.device)]])
+                pending[places[stops], which] = False
+        return replace(block, pending=pending, fitted=fitted)
 
-    def _fitting(self, evaluate: Evaluator, theta: Float[Tensor, "P D"]) -> Int[Tensor, "M"]:
-        """The members that are right everywhere: few examples first, the others only for those that got these right."""
-        fitting = torch.arange(len(theta), device=theta.device)
-        for rows in stages(len(self.examples), first=2):
-            some = theta if len(fitting) == len(theta) else theta[fitting]
-            right = margins(evaluate.logits(some, self.examples.x[rows]), self.examples.y[rows]).amin(1) > 0
-            fitting = fitting[right]
-            if not len(fitting):
+    def _fitting(
+        self, evaluate: Evaluator, theta: Float[Tensor, "P D"], places: Int[Tensor, "M"], slices: Sequence[slice]
+    ) -> tuple[Int[Tensor, "K"], Float[Tensor, "K N C"]]:
+        """Which of some members are right everywhere, and their logits; further slices only for those right so far."""
+        logits: list[Tensor] = []
+        for rows in slices:
+            if not len(places):
                 break
-        return fitting
+            some = theta if len(places) == len(theta) else theta[places.to(theta.device)]
+            answers = evaluate.logits(some, self.examples.x[rows])
+            right = margins(answers, self.examples.y[rows]).amin(1) > 0
+            logits = [before[right] for before in (*logits, answers)]
+            places = places[right.cpu()]
+        return places, torch.cat(logits, dim=1) if logits else theta.new_empty(0)
 
 
 def _check(accept: Sequence[Fits], *, wanted: int, members: int, max_members: int) -> None:
