@@ -91,6 +91,21 @@ def test_loss_accuracy_and_margin_follow_from_the_logits(case, path: str) -> Non
     assert torch.equal(population.margin(x, y) > 0, right)
 
 
+def test_accuracy_is_exact_even_where_float32_cannot_tell(path: str) -> None:
+    """Two output rows that differ by less than a float32 sum can resolve, in favour of the label and against it."""
+    net = LinearModel(in_features=300)
+    generator = torch.Generator().manual_seed(0)
+    theta = torch.randn(16, 602, generator=generator)
+    theta[:, 300:600] = theta[:, :300]
+    theta[:, 600:] = 0
+    theta[:8, 0] = torch.nextafter(theta[:8, 0], torch.full((8,), torch.inf))
+    theta[8:, 0] = torch.nextafter(theta[8:, 0], torch.full((8,), -torch.inf))
+    x, y = torch.ones(4, 300) + torch.rand(4, 300, generator=generator), torch.zeros(4, dtype=torch.long)
+    expected = (_one_by_one(net, theta, x).argmax(2) == y).float().mean(1)
+    assert torch.equal(Population(net, theta).accuracy(x, y), expected)
+    assert expected.tolist() == [1.0] * 8 + [0.0] * 8
+
+
 @pytest.mark.parametrize("numbers", [1, 5_000, 200_000, 10**9])
 def test_chunks_never_change_a_result(case, path: str, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     net, theta, x, y = case

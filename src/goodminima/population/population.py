@@ -18,6 +18,7 @@ from goodminima.population.parameters import num_parameters, slots
 from goodminima.population.stack import num_outputs, stack_of
 
 _CHUNK_NUMBERS = 4_000_000  # floats in flight a call: 16 MB, small enough to be recycled rather than mapped anew
+MARGIN_SLACK = 1e-4  # float32 margins, relative to the largest |logit|, are good to about 1e-6
 _TILE_NUMBERS = 1_000_000  # floats that one member's share of a call takes
 
 
@@ -75,9 +76,20 @@ class Population:
         return self._by_chunks(x, per_example).mean(dim=1)
 
     def accuracy(self, x: Float[Tensor, "N ..."], y: Int[Tensor, "N"]) -> Float[Tensor, "P"]:
-        """Fraction of examples whose largest logit is their label's."""
-        hits = self._by_chunks(x, lambda theta, logits, rows: logits.argmax(2) == y[rows])
-        return hits.to(self.theta.dtype).mean(dim=1)
+        """Fraction of examples whose largest logit is their label's; a tie counts as wrong.
+
+        Examples whose margin is within the error of float32 are looked at again in float64, so that the fraction is the
+        same on every path and device.
+        """
+        margins = self._by_chunks(x, lambda theta, logits, rows: relative_margins(logits, y[rows]))
+        right = margins > 0
+        if self.theta.dtype == torch.float32:
+            members, examples = (margins.abs() <= MARGIN_SLACK).nonzero(as_tuple=True)
+            for member in members.unique():
+                rows = examples[members == member]
+                again = Population(self.net, self.theta[member : member + 1].double())
+                right[member, rows] = again.margin(x[rows].double(), y[rows])[0] > 0
+        return right.double().mean(dim=1).to(self.theta.dtype)
 
     def margin(self, x: Float[Tensor, "N ..."], y: Int[Tensor, "N"]) -> Float[Tensor, "P N"]:
         """The label's logit minus the largest other one, per member and example."""
@@ -156,6 +168,11 @@ def _vmapped_logits(net: nn.Module, theta: Tensor, x: Tensor) -> Tensor:
 def cross_entropy(logits: Float[Tensor, "P N C"], y: Int[Tensor, "N"]) -> Float[Tensor, "P N"]:
     """Cross entropy of each member on each example, nats."""
     return F.cross_entropy(logits.movedim(2, 1), y.expand(len(logits), -1), reduction="none")
+
+
+def relative_margins(logits: Float[Tensor, "P N C"], y: Int[Tensor, "N"]) -> Float[Tensor, "P N"]:
+    """Margins in units of the example's largest |logit|, which is what rounding errors are relative to."""
+    return margins(logits, y) / logits.abs().amax(2).clamp_min(torch.finfo(logits.dtype).tiny)
 
 
 def margins(logits: Float[Tensor, "P N C"], y: Int[Tensor, "N"]) -> Float[Tensor, "P N"]:

@@ -19,12 +19,12 @@ from goodminima.population import native
 from goodminima.population.compiled import program_of
 from goodminima.population.normalise import norm_product, norm_unit, normed_slots
 from goodminima.population.parameters import num_parameters
-from goodminima.population.population import cross_entropy, evaluator_of, margins
+from goodminima.population.population import MARGIN_SLACK, cross_entropy, evaluator_of, relative_margins
 from goodminima.population.priors import AbstractBox, AbstractPrior
 from goodminima.population.stack import Stack, num_outputs, stack_of
 from goodminima.tasks.task import Examples
 
-SLACK = 1e-4
+SLACK = MARGIN_SLACK
 _CHUNK_NUMBERS = 4_000_000  # floats in flight: parameters and activations of one chunk of members
 
 
@@ -108,8 +108,7 @@ def _batched_screen(
         margin = torch.full_like(loss, torch.inf)
         for rows in slices:
             logits = evaluator.logits(theta, examples.x[rows])
-            scale = logits.abs().amax(2).clamp_min(torch.finfo(logits.dtype).tiny)
-            margin = torch.minimum(margin, (margins(logits, examples.y[rows]) / scale).amin(1))
+            margin = torch.minimum(margin, relative_margins(logits, examples.y[rows]).amin(1))
             loss = loss + cross_entropy(logits / factor[:, None, None], examples.y[rows]).sum(1) / len(examples)
             alive = (margin > -SLACK) & (loss <= loss_below * (1 + SLACK))
             theta, factor, loss, margin, index = (
