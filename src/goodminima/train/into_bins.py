@@ -234,7 +234,7 @@ class _BlockTrainer:
             right = margins(answers, self.examples.y[rows]).amin(1) > 0
             logits = [before[right] for before in (*logits, answers)]
             places = places[right.cpu()]
-        return places, torch.cat(logits, dim=1) if logits else theta.new_empty(0)
+        return places, torch.cat(logits, dim=1) if logits else theta.new_empty(0, 0, 0)
 
 
 def _check(accept: Sequence[Fits], *, wanted: int, members: int, max_members: int) -> None:
