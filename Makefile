@@ -12,6 +12,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml setup.py $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pyright --version  # fetches what it runs on, so that nothing needs a network later
 	touch $(STAMP)
 
 demo: install
