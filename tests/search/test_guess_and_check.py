@@ -29,15 +29,6 @@ def _images(count: int, seed: int = 0) -> Task:
     return _task(x, torch.arange(count) % 2)
 
 
-@pytest.fixture(params=["native", "torch"])
-def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "torch":
-        monkeypatch.setenv(native.VARIABLE, "0")
-    elif not native.available():
-        pytest.skip(native.why_not())
-    return request.param
-
-
 def naive_guess_and_check(net: nn.Module, task: Task, prior: Cube, accept: tuple[Fits, ...], guesses: int, seed: int):
     """Section 4.1.1, one guess at a time, all examples, float64."""
     found: list[list[int]] = [[] for _ in accept]
