@@ -25,6 +25,24 @@ class Residual(nn.Module):
         return self.second(x + torch.tanh(self.first(x)))
 
 
+class Doubled(nn.Linear):
+    """A subclass that computes something else."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
+
+
+def _hooked(layer: nn.Module) -> nn.Module:
+    layer.register_forward_hook(lambda module, inputs, output: 3 * output)
+    return layer
+
+
+def _tied() -> nn.Sequential:
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    second.weight = first.weight
+    return nn.Sequential(nn.Flatten(), first, nn.ReLU(), second)
+
+
 def _strided() -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(2, 3, 3, stride=2, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(3, 4, (2, 1), padding=(1, 0)),
@@ -40,6 +58,8 @@ CASES = {
     "linear": (LinearModel(in_features=12), (3, 2, 2), 2),
     "strides and paddings": (_strided(), (2, 11, 10), 3),
     "residual": (Residual(), (6,), 3),
+    "a subclass with its own forward": (nn.Sequential(nn.Flatten(), Doubled(4, 3)), (4,), 3),
+    "tied weights": (_tied(), (4,), 4),
 }
 
 
@@ -154,9 +174,10 @@ def test_lenet_divides_each_norm_by_three() -> None:
 def test_runs_on_another_device() -> None:
     """The path a GPU would take, checked on the device without memory: shapes flow through, nothing touches the CPU."""
     for net, shape, classes in CASES.values():
-        size = sum(p.numel() for p in net.parameters())
-        theta, x = torch.empty(20, size, device="meta"), torch.empty(9, *shape, device="meta")
-        assert Population(copy.deepcopy(net).to("meta"), theta).logits(x).shape == (20, 9, classes)
+        there = copy.deepcopy(net).to("meta")
+        theta = torch.empty(20, sum(p.numel() for p in there.parameters()), device="meta")
+        x = torch.empty(9, *shape, device="meta")
+        assert Population(there, theta).logits(x).shape == (20, 9, classes)
 
 
 def test_wrong_shapes_and_emptiness_are_refused() -> None:
@@ -165,6 +186,16 @@ def test_wrong_shapes_and_emptiness_are_refused() -> None:
         Population(net, torch.zeros(3, 5))
     with pytest.raises(ValueError, match="0 examples"):
         Population(net, torch.zeros(3, 6)).logits(torch.zeros(0, 2))
+
+
+def test_nets_with_a_state_must_be_in_evaluation_mode() -> None:
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 2))
+    theta = Cube(1.0).draw(net, seed=0, indices=np.arange(9, dtype=np.uint64))
+    with pytest.raises(ValueError, match=r"call net.eval\(\) first"):
+        Population(net, theta).logits(torch.ones(2, 3))
+    net.eval()
+    expected = _one_by_one(net, theta, torch.ones(2, 3))
+    torch.testing.assert_close(Population(net, theta).logits(torch.ones(2, 3)).double(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_a_stack() -> None:
@@ -176,6 +207,10 @@ def test_what_is_a_stack() -> None:
         nn.Sequential(nn.Conv2d(2, 2, 3, groups=2)),
         nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect")),
         nn.Sequential(nn.Conv2d(1, 1, 3, padding="same")),
+        nn.Sequential(nn.Flatten(), Doubled(4, 2)),
+        nn.Sequential(nn.Flatten(), _hooked(nn.Linear(4, 2))),
+        nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))),
+        _tied(),
         nn.Sequential(nn.MaxPool2d(3, padding=1), nn.Flatten(), nn.Linear(4, 2)),
         Residual(),
     ):

@@ -37,7 +37,7 @@ def test_what_was_saved_comes_back(store: Store):
     assert {name: array.shape for name, array in row.outcome.arrays.items()} == {"curve": (3, 2), "scalar": ()}
     assert all(np.array_equal(row.outcome.arrays[name], OUTCOME.arrays[name]) for name in OUTCOME.arrays)
     assert row.seconds == 1.5
-    assert set(row.versions) == {"python", "torch", "numpy", "goodminima", "platform"}
+    assert set(row.versions) == {"python", "torch", "numpy", "goodminima", "platform", "kernel"}
     assert row.created.endswith("+00:00")
 
 
@@ -128,3 +128,10 @@ def test_a_store_that_cannot_be_opened_says_why(tmp_path: Path, url: str, create
         Store(url.format(tmp=tmp_path), create=create)
     assert caught.value.option == "store"
     assert not (tmp_path / "absent.db").exists()
+
+
+def test_a_password_is_never_printed() -> None:
+    with pytest.raises(BadOption) as caught:
+        Store("postgresql+nodriver://user:hunter2@localhost/results")
+    assert "hunter2" not in str(caught.value)
+    assert "user:***@localhost" in str(caught.value)

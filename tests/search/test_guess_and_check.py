@@ -199,6 +199,19 @@ def test_only_neighbouring_shards_add() -> None:
     first = guess_and_check(net, task, wanted=math.inf, budget=10)
     with pytest.raises(ValueError, match="neighbouring shards"):
         first + guess_and_check(net, task, wanted=math.inf, budget=10, start=11)
+    with pytest.raises(ValueError, match="neighbouring shards"):
+        first + guess_and_check(net, wedge(seed=0, num_train=5), wanted=math.inf, budget=10, start=10)
+    some = [guess_and_check(net, task, budget=10, start=start) for start in (0, 10)]
+    with pytest.raises(ValueError, match=r"wanted=math\.inf"):
+        some[0] + some[1]
+
+
+def test_the_sum_of_shards_keeps_no_more_than_one_search() -> None:
+    net, task = MLP(in_features=2, hidden=(6,)), wedge(seed=3, num_train=5)
+    options = {"wanted": math.inf, "keep": 3, "seed": 1}
+    parts = [guess_and_check(net, task, budget=5000, start=start, **options) for start in (0, 5000)]
+    assert (parts[0] + parts[1]).bins == guess_and_check(net, task, budget=10_000, **options).bins
+    assert parts[1].bins[0].hits > 0
 
 
 def test_bins_are_half_open_and_never_hold_nan() -> None:

@@ -25,7 +25,7 @@ class Cell:
     """A unit of work whose every replicate fills all its measures: one row of a table, say, with all its loss bins.
 
     Args:
-        name: Unique in the experiment, short, as typed after `--only`: `n=4/G&C`.
+        name: Unique in the experiment, short, as typed after `--only`: `n=4/gc`.
         settings: What the experiment's function needs to know: sample count, optimiser, ...
         measures: The names of the values that a replicate returns, in the order of the table's columns.
         printed: The paper's value of each measure that it prints.
@@ -200,7 +200,10 @@ class Summary:
 
     @property
     def difference(self) -> float | None:
-        """(ours - paper's) in combined standard errors; None where either side has no mean or no spread."""
+        """(ours - paper's) in combined standard errors; a value printed without one is taken as exact.
+
+        None where either side has no mean, or ours no spread.
+        """
         if self.mean is None or self.standard_error is None or self.printed is None:
             return None
         combined = math.hypot(self.standard_error, self.printed.standard_error or 0.0)

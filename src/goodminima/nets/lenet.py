@@ -12,7 +12,7 @@ class LeNet(nn.Sequential):
     Widths are int(6 w), int(16 w), int(120 w), int(84 w): 11,074 parameters for w = 0.5, one 28x28 channel and 2 classes.
 
     Args:
-        width: The factor w; 0.2 is the narrowest with a channel in every layer.
+        width: The factor w; below 0.17 a layer would be empty. The paper goes down to 0.2.
         in_shape: (channels, height, width) of an image.
         num_classes: Number of classes C.
 

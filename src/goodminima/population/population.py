@@ -22,6 +22,9 @@ MARGIN_SLACK = 1e-4  # float32 margins, relative to the largest |logit|, are goo
 _TILE_NUMBERS = 1_000_000  # floats that one member's share of a call takes
 
 
+_STATEFUL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
+
+
 @final
 @dataclass(frozen=True)
 class Population:
@@ -139,6 +142,8 @@ def evaluator_of(net: nn.Module, theta: Float[Tensor, "P D"], shape: tuple[int, 
     """The fastest evaluator that can run these members of `net` on examples of one shape."""
     stack = stack_of(net)
     if stack is None:
+        if net.training and any(isinstance(module, _STATEFUL) for module in net.modules()):
+            raise ValueError(f"{type(net).__name__} has Dropout or BatchNorm in training mode: call net.eval() first")
         forward, numbers = partial(_vmapped_logits, net), max(theta.shape[1], torch.Size(shape).numel())
     else:
         forward, numbers = partial(batched.logits, stack), batched.numbers_per_example(stack, shape)

@@ -74,7 +74,8 @@ def stack_of(net: nn.Module) -> Stack | None:
     """The layers of `net` in order if it is a stack, else None.
 
     A stack is a (nested) `nn.Sequential` of Conv2d (ungrouped, undilated, zero-padded), Linear, ReLU, MaxPool2d and
-    AvgPool2d (unpadded, floor mode) and Flatten, no weights used twice. Subclasses count as long as they leave `forward` alone.
+    AvgPool2d (unpadded, floor mode) and Flatten, no weights used twice. A subclass with a `forward` of its own, hooks, and
+    tied or parametrised weights make a net something else.
 
     >>> [type(layer).__name__ for layer in stack_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))]
     ['Flatten', 'Linear']
@@ -92,15 +93,28 @@ def stack_of(net: nn.Module) -> Stack | None:
 
 
 def _leaves(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
-    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+    if isinstance(module, nn.Sequential) and _is_plain(module, nn.Sequential):
         for name, child in zip(module._modules, module, strict=True):  # named_children() leaves out repeated layers
             yield from _leaves(child, f"{prefix}{name}.")
-    elif not isinstance(module, nn.Identity):
+    elif not (isinstance(module, nn.Identity) and _is_plain(module, nn.Identity)):
         yield prefix, module
 
 
+_KINDS = (nn.Linear, nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten)
+
+
+def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether calling `module` is what calling a `kind` is: a subclass or a hook may compute something else."""
+    return type(module).forward is kind.forward and not (module._forward_hooks or module._forward_pre_hooks)
+
+
 def _layer(prefix: str, module: nn.Module, offsets: dict[str, int]) -> Layer | None:
+    kind = next((kind for kind in _KINDS if isinstance(module, kind)), None)
+    if kind is None or not _is_plain(module, kind):
+        return None
     weight, bias = offsets.get(f"{prefix}weight", -1), offsets.get(f"{prefix}bias", -1)
+    if isinstance(module, nn.Linear | nn.Conv2d) and (weight < 0 or (bias < 0) != (module.bias is None)):
+        return None  # tied or parametrised: its weight is not a slot of theta, or is another layer's
     match module:
         case nn.Linear():
             return Linear(weight, bias, module.in_features, module.out_features)

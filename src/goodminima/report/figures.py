@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 
 from goodminima.experiments.chiang2023.toy_boundaries import EXTENT
 from goodminima.experiments.experiment import Cell, Experiment, Outcome
+from goodminima.tasks.toy import wedge_curve
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
@@ -40,9 +41,8 @@ def _wedge(experiment: Experiment, results: "Results") -> Figure:
     """The two curves the points come from, and the sample."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharex=True, sharey=True)
     outcome = next(iter(results.outcomes(experiment.cells[0].name)))
-    side = np.linspace(-1, 1, 3)
-    for label, height in ((1, 0.0), (0, outcome.values["margin"] or 0.0)):
-        left.plot(side, height - np.abs(side), color=_POINTS[label], lw=2, label=f"class {label}")
+    for label, curve in enumerate(wedge_curve(outcome.values["margin"] or 0.0, 3)):
+        left.plot(curve[:, 0], curve[:, 1], color=_POINTS[label], lw=2, label=f"class {label}")
     left.set_title("where points come from", fontsize=10)
     left.legend(frameon=False, fontsize=8, loc="lower center")
     _scatter(right, outcome.arrays, size=28)
@@ -55,18 +55,20 @@ def _boundaries(experiment: Experiment, results: "Results") -> Figure:
     methods = list(dict.fromkeys(cell.settings["optimizer"] for cell in results.cells))
     label = next(name for name in experiment.row_labels if name != "optimizer")
     levels = list(dict.fromkeys(cell.settings[label] for cell in results.cells))
-    replicates = max(len(results.outcomes(cell.name)) for cell in results.cells)
+    stored = {
+        cell.name: {r.identity.replicate: r.outcome for r in results.replicates[cell.name]} for cell in results.cells
+    }
+    replicates = 1 + max(number for by_number in stored.values() for number in by_number)
     rows = len(methods) * replicates
     figure = plt.figure(figsize=(2.3 * len(levels), 2.55 * rows), layout="constrained")
     grid = figure.subfigures(rows, len(levels), squeeze=False, wspace=0.03, hspace=0.03)
     for cell in results.cells:
         row, column = methods.index(cell.settings["optimizer"]), levels.index(cell.settings[label])
-        outcomes = results.outcomes(cell.name)
         for replicate in range(replicates):
             panel = grid[replicate * len(methods) + row, column]
             which = f", sample {replicate}" if replicates > 1 else ""
             panel.suptitle(f"{cell.settings['optimizer']}, {cell.settings[label]} {_NOUNS[label]}{which}", fontsize=7.5)
-            _nine(panel, outcomes[replicate] if replicate < len(outcomes) else None)
+            _nine(panel, stored[cell.name].get(replicate))
     return figure
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -90,7 +91,7 @@ def _origin(results: Results) -> Iterator[str]:
 
 def command(group: Group) -> str:
     """What to type to make a group's numbers again."""
-    data = f" --data {group.data}" if group.data else ""
+    data = f" --data {shlex.quote(group.data)}" if group.data else ""
     device = "" if group.device == "cpu" else f" --device {group.device}"
     return f"goodminima run {group.experiment} --scale {group.scale}{data} --seed {group.seed}{device}"
 

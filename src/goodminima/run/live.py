@@ -152,7 +152,7 @@ def _key(unit: Unit) -> tuple[str, int]:
 
 
 def _described(active: _Active) -> str:
-    """`n=4/G&C #3: 2 of 5 solutions, 1.2M guesses, 310k guesses/s, about 2 min left`."""
+    """`n=4/gc #3: 2 of 5 solutions, 1.2M guesses, 310k guesses/s, about 2 min left`."""
     progress = active.progress
     if progress is None:
         return active.name
@@ -174,8 +174,8 @@ def count(number: float) -> str:
     """
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
-            return f"{number / size:.2g}{letter}" if number < 100 * size else f"{number / size:.0f}{letter}"
-    return f"{number:.3g}"
+            return f"{number / size:.1f}{letter}" if number < 9.95 * size else f"{number / size:.0f}{letter}"
+    return f"{number:.3g}" if number < 100 else f"{number:.0f}"
 
 
 def duration(seconds: float) -> str:

@@ -53,11 +53,14 @@ def hash_of(configured: Mapping[str, Any]) -> str:
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of what computes the numbers, and the platform it runs on."""
+    from goodminima.population import native
+
     packages = ("goodminima", "torch", "numpy")
     return {
         **{name: importlib.metadata.version(name) for name in packages},
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "kernel": native.instruction_set() if native.available() else "none",
     }
 
 

@@ -1,5 +1,6 @@
 """The store: every finished replicate with what it found and how it came about, in one SQL database."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
@@ -17,6 +18,7 @@ from goodminima.run.options import BadOption
 from goodminima.run.provenance import revision, versions
 
 DEFAULT_STORE = "sqlite:///goodminima.db"
+CREATE_WAIT_S = 10.0  # how long a store that another run is making at the same time is waited for
 LOCK_WAIT_MS = 60_000  # how long a writer waits for another one; commits take milliseconds
 
 
@@ -120,7 +122,8 @@ class Store:
 
     def __init__(self, url: str = DEFAULT_STORE, *, create: bool = True) -> None:
         self.url = url if "://" in url else f"sqlite:///{url}"
-        with _explained(self.url):
+        self.shown = _without_password(self.url)
+        with _explained(self.shown):
             parsed = sql.make_url(self.url)
             self.file = Path(parsed.database) if parsed.database and parsed.get_backend_name() == "sqlite" else None
             self._check_place(parsed, create=create)
@@ -128,17 +131,28 @@ class Store:
             if self.file:
                 event.listen(self.engine, "connect", _prepare_sqlite)
             if create:
-                self._create()
+                self._create_patiently()
             elif not sql.inspect(self.engine).has_table(replicates.name):
-                raise BadOption("store", self.url, "a database, but not a store of goodminima; name another file")
+                raise BadOption("store", self.shown, "a database, but not a store of goodminima; name another file")
 
     def _check_place(self, parsed: sql.URL, *, create: bool) -> None:
         if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-            raise BadOption("store", self.url, "nothing in memory outlives a run; name a file")
+            raise BadOption("store", self.shown, "nothing in memory outlives a run; name a file")
         if self.file and not self.file.exists():
             if not create:
-                raise BadOption("store", self.url, "no such store; `goodminima run` makes one, or name another file")
+                raise BadOption("store", self.shown, "no such store; `goodminima run` makes one, or name another file")
             self.file.parent.mkdir(parents=True, exist_ok=True)
+
+    def _create_patiently(self) -> None:
+        """SQLite does not wait for a lock where waiting could be a deadlock, as when two runs make one store at once."""
+        give_up = time.monotonic() + CREATE_WAIT_S
+        while True:
+            try:
+                return self._create()
+            except exc.OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() > give_up:
+                    raise
+            time.sleep(0.02)
 
     def _create(self) -> None:
         with self.engine.begin() as connection:
@@ -211,7 +225,7 @@ class Store:
             return connection.execute(sql.delete(replicates).where(chosen)).rowcount
 
     def __str__(self) -> str:
-        return str(self.file) if self.file else sql.make_url(self.url).render_as_string(hide_password=True)
+        return str(self.file) if self.file else self.shown
 
 
 def matches(table: sql.Table, identity: Identity) -> sql.ColumnElement[bool]:
@@ -248,6 +262,14 @@ def _packed(arrays: Mapping[str, np.ndarray]) -> bytes | None:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={LOCK_WAIT_MS}")
+
+
+def _without_password(url: str) -> str:
+    """The address as it may be printed; as it is where it is no address at all."""
+    try:
+        return sql.make_url(url).render_as_string(hide_password=True)
+    except exc.ArgumentError:
+        return url
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import final
 import numpy as np
 from torch import Tensor, nn
 
+from goodminima.population.parameters import slots
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractPrior, Cube
 from goodminima.search.fits import Fits, Status
@@ -56,7 +57,11 @@ class Found:
         start: Number of the first guess.
         guesses: How many guesses were made, all of them counted.
         bins: One entry per requested `Fits`.
+        wanted: Hits asked for in each bin.
+        keep: Indices remembered per bin, at most.
         status: SOLVED if every bin has as many hits as were wanted.
+        task: Name of the task.
+        device: Where members were evaluated.
     """
 
     net: nn.Module
@@ -65,7 +70,11 @@ class Found:
     start: int
     guesses: int
     bins: tuple[Bin, ...]
+    wanted: float
+    keep: int
     status: Status
+    task: str
+    device: str
 
     def count(self, which: int = 0) -> Count:
         """Hits in bin number `which` among all guesses."""
@@ -78,25 +87,31 @@ class Found:
             raise ValueError(f"log_volume needs a single Fits, got {len(self.bins)}: use count(which).log_volume()")
         return self.count().log_volume()
 
-    def population(self, which: int = 0, device: str = "cpu") -> Population:
-        """The kept solutions of bin number `which`, remade from their indices."""
+    def population(self, which: int = 0) -> Population:
+        """The kept solutions of bin number `which`, remade from their indices on the device of the search."""
         indices = np.array(self.bins[which].indices, np.uint64)
-        return Population(self.net, self.prior.draw(self.net, seed=self.seed, indices=indices, device=device))
+        return Population(self.net, self.prior.draw(self.net, seed=self.seed, indices=indices, device=self.device))
 
     def __add__(self, other: "Found") -> "Found":
-        """Two neighbouring shards of one search as one: the same as a single search over both ranges."""
-        same = (self.seed, self.prior, [b.fits for b in self.bins]) == (
-            other.seed, other.prior, [b.fits for b in other.bins],
-        )  # fmt: skip
-        if not same or other.start != self.start + self.guesses:
-            raise ValueError("Found: only neighbouring shards with the same seed, prior and bins can be added")
+        """Two neighbouring shards of one search as one: the same as a single search over both ranges.
+
+        Raises:
+            ValueError: If they are not neighbours, or of different searches, or `wanted` is finite: where such a search
+                stops is not for a shard to know.
+        """
+        if self._search() != other._search() or other.start != self.start + self.guesses:
+            raise ValueError("Found: only neighbouring shards of the same net, task, prior, seed, bins and keep add up")
+        if self.wanted != math.inf:
+            raise ValueError(f"Found: shards add up if they were searched with wanted=math.inf, got {self.wanted}")
         both = tuple(
-            Bin(mine.fits, mine.hits + theirs.hits, mine.indices + theirs.indices)
+            Bin(mine.fits, mine.hits + theirs.hits, (mine.indices + theirs.indices)[: self.keep])
             for mine, theirs in zip(self.bins, other.bins, strict=True)
         )
-        solved = Status.SOLVED in (self.status, other.status)
-        status = Status.SOLVED if solved else Status.BUDGET_SPENT
-        return replace(self, guesses=self.guesses + other.guesses, bins=both, status=status)
+        return replace(self, guesses=self.guesses + other.guesses, bins=both)
+
+    def _search(self) -> tuple[object, ...]:
+        fits = tuple(entry.fits for entry in self.bins)
+        return (type(self.net), slots(self.net), self.task, self.prior, self.seed, fits, self.wanted, self.keep)
 
 
 def guess_and_check(
@@ -162,7 +177,19 @@ def guess_and_check(
         if solved:
             break
     status = Status.SOLVED if solved else Status.BUDGET_SPENT
-    return Found(net=net, prior=prior, seed=seed, start=start, guesses=guesses, bins=tally.bins(), status=status)
+    return Found(
+        net=net,
+        prior=prior,
+        seed=seed,
+        start=start,
+        guesses=guesses,
+        bins=tally.bins(),
+        wanted=wanted,
+        keep=keep,
+        status=status,
+        task=task.name,
+        device=device,
+    )
 
 
 class _Tally:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -13,7 +14,7 @@ class Examples:
     """Inputs with their labels.
 
     Args:
-        x: Inputs, float32, first axis the examples.
+        x: Inputs, floating-point (float32 wherever nets are), first axis the examples.
         y: Labels, int64, from 0 to `num_classes - 1`.
     """
 
@@ -23,6 +24,10 @@ class Examples:
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
             raise ValueError(f"Examples: as many labels as inputs are needed, got {len(self.x)} and {len(self.y)}")
+        if not self.x.is_floating_point():
+            raise ValueError(f"Examples: inputs must be floating-point numbers, got {self.x.dtype}; use x.float()")
+        if self.y.dtype != torch.int64:
+            raise ValueError(f"Examples: labels must be int64, got {self.y.dtype}; use y.long()")
 
     def __len__(self) -> int:
         return len(self.y)

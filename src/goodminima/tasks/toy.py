@@ -13,7 +13,7 @@ from goodminima.tasks.task import Examples, Task
 _TRAIN, _TEST = 0, 1  # streams of a seed
 
 # Both classes must occur among this many first points. A fixed number, so that whether a sample is redrawn does not
-# depend on how many points are asked for: larger samples extend smaller ones.
+# depend on how many points are asked for: samples of five and more extend each other.
 _HEAD = 5
 
 

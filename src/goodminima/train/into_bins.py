@@ -104,7 +104,7 @@ def train_into_bins(
 
     Differs from paper: the authors train anew for each bin; the distribution of a bin's members is the same.
     """
-    _check(accept, wanted=wanted, members=members, max_members=max_members)
+    _check(accept, wanted=wanted, keep=keep, members=members, max_members=max_members)
     trainer = _BlockTrainer(net, interleaved(task.train).to(device), sgd, seed)
     harvest = [_Harvest(fits, keep, num_parameters(net)) for fits in accept]
     trained, nonfinite = 0, 0
@@ -195,6 +195,7 @@ class _BlockTrainer:
             block = replace(block, state=step(evaluate, block.state, batch, self.sgd))
         if len(block.numbers):
             self._freeze(evaluate, block, norm_product(self.net, block.state.theta), harvest)
+            nonfinite += int((~block.state.theta.isfinite().all(1)).sum())
         for bin_ in harvest:
             bin_.close_block()
         return nonfinite
@@ -237,9 +238,14 @@ class _BlockTrainer:
         return places, torch.cat(logits, dim=1) if logits else theta.new_empty(0, 0, 0)
 
 
-def _check(accept: Sequence[Fits], *, wanted: int, members: int, max_members: int) -> None:
+def _check(accept: Sequence[Fits], *, wanted: int, keep: int, members: int, max_members: int) -> None:
     if not accept:
         raise ValueError("accept needs at least one Fits")
-    for name, value in (("wanted", wanted), ("members", members), ("max_members", max_members)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+    for name, value, least in (
+        ("wanted", wanted, 1),
+        ("keep", keep, 0),
+        ("members", members, 1),
+        ("max_members", max_members, 1),
+    ):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")

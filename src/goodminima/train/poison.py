@@ -70,6 +70,8 @@ def poisoned_sgd(
 
     Cost: three forward passes of the poisoned set an epoch and member.
     """
+    if check_every < 1:
+        raise ValueError(f"check_every must be at least 1, got {check_every}")
     mixture, members, epochs = poison(task, repeats=repeats), theta, 0
     for epoch, members in train(net, mixture, theta, sgd=sgd, seed=seed):
         epochs = epoch + 1

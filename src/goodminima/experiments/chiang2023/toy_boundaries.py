@@ -68,7 +68,7 @@ def _guessed(cell: Cell, context: Context, task: Task) -> tuple[Population | Non
         listen=listen,
     )
     counts = {"guesses": found.guesses, "hits": found.bins[0].hits}
-    return (found.population(device=context.device) if found.bins[0].hits else None), counts
+    return (found.population() if found.bins[0].hits else None), counts
 
 
 def _trained(cell: Cell, context: Context, task: Task) -> tuple[Population | None, dict[str, int]]:

@@ -46,6 +46,8 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
     values = dict(zip(map(str, asked), accuracies, strict=True))
     tries, unit = (found.guesses, "guesses") if isinstance(found, Found) else (found.trained, "members")
     counts = {unit: tries} | {f"hits {fits}": bin_.hits for fits, bin_ in zip(asked, found.bins, strict=True)}
+    if isinstance(found, Trained):
+        counts["nonfinite members"] = found.nonfinite
     empty = [str(fits) for fits, bin_ in zip(asked, found.bins, strict=True) if not bin_.hits]
     note = f"budget of {tries:,} {unit} ended with none in {', '.join(empty)}" if empty else ""
     return Outcome(values=values, counts=counts, note=note)
