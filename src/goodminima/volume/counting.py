@@ -66,7 +66,7 @@ class Count:
         Reference: Clopper and Pearson 1934; Chiang et al. 2023, section 6, take the reciprocal of the guesses.
 
         >>> print(Count(0, 1000).log_volume())
-        log V <= -5.814 (95% confidence, no hit)
+        log V <= -5.812 (95% confidence, no hit)
         """
         if not 0 < confidence < 1:
             raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
