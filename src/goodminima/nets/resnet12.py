@@ -100,9 +100,6 @@ class DropBlock(nn.Module):
         rate: Expected share of a map that is zeroed, about: overlaps are not counted twice.
         size: Side of a square; a smaller map is its own square.
 
-    Attributes:
-        generator: Where squares come from; None for PyTorch's own generator.
-
     Reference: Ghiasi, Lin, Le 2018, algorithm 1.
     """
 
@@ -111,7 +108,11 @@ class DropBlock(nn.Module):
         if not 0 <= rate < 1 or size < 1:
             raise ValueError(f"DropBlock: rate must lie in [0, 1) and size be at least 1, got {rate} and {size}")
         self.rate, self.size = rate, size
-        self.generator: torch.Generator | None = None
+        self._generator: torch.Generator | None = None
+
+    def draw_from(self, seed: int) -> None:
+        """Has a generator of its own, on the CPU, from now on, and no part in PyTorch's."""
+        self._generator = torch.Generator().manual_seed(seed)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         if not self.training or not self.rate:
@@ -120,7 +121,7 @@ class DropBlock(nn.Module):
         size = min(self.size, height, width)
         places = (height - size + 1, width - size + 1)  # of a square's upper left corner
         density = self.rate / size**2 * (height * width) / (places[0] * places[1])
-        corners = torch.rand(*leading, *places, generator=self.generator, device=x.device) < density
+        corners = torch.rand(*leading, *places, generator=self._generator).to(x.device) < density
         squares = F.max_pool2d(F.pad(corners.to(x.dtype), [size - 1] * 4), size, stride=1)
         kept = 1 - squares
         return x * kept * (kept.numel() / kept.sum().clamp_min(1))
