@@ -29,20 +29,24 @@ class _Known(NamedTuple):
     aside: frozenset[str] = frozenset()
 
 
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _KNOWN = (
     # CIFAR-FS, of CIFAR-100's classes: Bertinetto, Henriques, Torr, Vedaldi 2019.
     _Known(
         num_classes=100,
-        novel=frozenset(
+        novel=_names(
             "baby bed bicycle chimpanzee fox leopard man pickup_truck plain poppy rocket rose snail sweet_pepper table "
-            "telephone wardrobe whale woman worm".split()
+            "telephone wardrobe whale woman worm"
         ),
-        aside=frozenset(
+        aside=_names(
             "beaver beetle butterfly camel cattle crab crocodile flatfish lamp maple_tree motorcycle otter sea shark "
-            "television tractor".split()
+            "television tractor"
         ),
     ),
-    _Known(num_classes=10, novel=frozenset("56789")),  # handwritten digits; ours
+    _Known(num_classes=10, novel=_names("5 6 7 8 9")),  # handwritten digits; ours
 )
 
 
@@ -105,7 +109,9 @@ def _from_file(images: ImageData, folder: Path) -> _Split | None:
     if not files:
         return None
     if len(files) > 1:
-        raise DataError(f"{images.name!r} has {len(files)} split files, {files[0].name}, {files[1].name}, ...: keep one")
+        raise DataError(
+            f"{images.name!r} has {len(files)} split files, {files[0].name}, {files[1].name}, ...: keep one"
+        )
     try:
         content = json.loads(files[0].read_text(encoding="utf-8"))
         base, novel = (frozenset(map(str, content[part])) for part in ("train", "test"))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import final
@@ -14,7 +14,7 @@ from torch import Tensor
 from goodminima.nets import ResNet12
 from goodminima.tasks import cache
 from goodminima.tasks.image_data import ImageData
-from goodminima.train.pretrain import Pretrained, Recipe, pretrain
+from goodminima.train.pretrain import Recipe, pretrain
 
 _FORMAT = 1  # raise it when the same recipe gives other features
 _BATCH = 256
@@ -41,14 +41,29 @@ class Features:
     base_accuracy: Float[Tensor, "epochs"]
 
 
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extractor:
+    """A ResNet-12 and how it is trained; its arguments are those of `ResNet12`."""
+
+    width: float
+    drop_rate: float = 0.0
+    drop_size: int = 5
+    recipe: Recipe
+
+    def net(self, num_classes: int, *, in_channels: int) -> ResNet12:
+        """The net before training."""
+        return ResNet12(
+            width=self.width,
+            in_channels=in_channels,
+            num_classes=num_classes,
+            drop_rate=self.drop_rate,
+            drop_size=self.drop_size,
+        )
+
+
 def pretrained_features(
-    images: ImageData,
-    *,
-    resnet: Mapping[str, float],
-    recipe: Recipe,
-    seed: int,
-    device: str = "cpu",
-    listen: Listen | None = None,
+    images: ImageData, extractor: Extractor, *, seed: int, device: str = "cpu", listen: Listen | None = None
 ) -> Features:
     """Trains a ResNet-12 on the train split, and gives the features of the test split: other classes' images.
 
@@ -58,51 +73,54 @@ def pretrained_features(
 
     Args:
         images: `base_and_novel(...)`.
-        resnet: Arguments of `ResNet12`: `width`, `drop_rate`, `drop_size`.
-        recipe: How it is trained.
+        extractor: The net and how it is trained.
         seed: At least 0.
         device: Where it is trained.
         listen: Told now and then what is under way: its name, images done, images to do.
     """
-    say = listen or (lambda what, done, wanted: None)
-    file = cache.cache_file(f"features-{images.name}", _identity(images, resnet, recipe, seed, device))
+    say = listen or _nobody_listens
+    file = cache.cache_file(f"features-{images.name}", _identity(images, extractor, seed, device))
     with cache.turn(file, waiting=lambda: say("images, trained on by another worker", 0, 1)):
         stored = cache.read_tensors(file)
         if stored is None:
-            made = _make(images, resnet, recipe, seed, device, say)
+            made = _make(images, extractor, seed, device, say)
             cache.write_tensors(file, {name: getattr(made, name) for name in Features.__slots__}, images.origin)
             return made
     return Features(**stored[0])
 
 
-def _make(
-    images: ImageData, resnet: Mapping[str, float], recipe: Recipe, seed: int, device: str, say: Listen
-) -> Features:
-    make = partial(_resnet12, in_channels=images.train_x.shape[1], **resnet)
-    trained = pretrain(make, images, recipe=recipe, seed=seed, device=device, listen=partial(say, "images trained on"))
-    x = _features_of(trained, images, device, say)
-    return Features(x=x, y=images.test_y, base_loss=trained.loss, base_accuracy=trained.accuracy)
+def _nobody_listens(what: str, done: int, wanted: int) -> None: ...
 
 
-def _resnet12(num_classes: int, **arguments: float) -> ResNet12:
-    return ResNet12(num_classes=num_classes, **arguments)  # pyright: ignore[reportArgumentType]  # checked by ResNet12
+def _make(images: ImageData, extractor: Extractor, seed: int, device: str, say: Listen) -> Features:
+    make = partial(extractor.net, in_channels=images.train_x.shape[1])
+    listen = partial(say, "images trained on")
+    trained = pretrain(make, images, recipe=extractor.recipe, seed=seed, device=device, listen=listen)
+    return Features(
+        x=_features_of(trained.net, images, device, partial(say, "features")),
+        y=images.test_y,
+        base_loss=trained.loss,
+        base_accuracy=trained.accuracy,
+    )
 
 
 @torch.no_grad()
-def _features_of(trained: Pretrained, images: ImageData, device: str, say: Listen) -> Float[Tensor, "M F"]:
-    assert isinstance(trained.net, ResNet12)
-    parts = []
+def _features_of(
+    net: ResNet12, images: ImageData, device: str, say: Callable[[int, int], None]
+) -> Float[Tensor, "M F"]:
+    parts, done = [], 0
     for pixels in images.test_x.split(_BATCH):
         x = images.standardised(pixels).to(device=device, memory_format=torch.channels_last)
-        parts.append(trained.net.features(x).cpu())
-        say("features", len(parts) * len(parts[0]), len(images.test_x))
+        parts.append(net.features(x).cpu())
+        done += len(pixels)
+        say(done, len(images.test_x))
     return torch.cat(parts)
 
 
-def _identity(images: ImageData, resnet: Mapping[str, float], recipe: Recipe, seed: int, device: str) -> str:
+def _identity(images: ImageData, extractor: Extractor, seed: int, device: str) -> str:
     digest = hashlib.sha256()
     for part in (images.train_x, images.train_y, images.test_x, images.test_y):
         digest.update(str(tuple(part.shape)).encode())
         digest.update(part.contiguous().numpy().data)
     machine = [torch.__version__, torch.backends.cpu.get_cpu_capability(), device]
-    return json.dumps([_FORMAT, digest.hexdigest(), dict(resnet), asdict(recipe), seed, *machine], sort_keys=True)
+    return json.dumps([_FORMAT, digest.hexdigest(), asdict(extractor), seed, *machine], sort_keys=True)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Generic, TypeVar, final
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from goodminima.tasks.image_data import ImageData
 from goodminima.tasks.streams import stream
 from goodminima.train.augment import crop_and_flip
 from goodminima.train.shards import Shards
+
+N = TypeVar("N", bound=nn.Module)
 
 Listen = Callable[[int, int], None]
 
@@ -58,23 +60,23 @@ class Recipe:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Pretrained:
+class Pretrained(Generic[N]):
     """A trained net, in `eval` mode, with what each epoch gave: means over its batches, before each step."""
 
-    net: nn.Module
+    net: N
     loss: Float[Tensor, "epochs"]
     accuracy: Float[Tensor, "epochs"]
 
 
 def pretrain(
-    make: Callable[[int], nn.Module],
+    make: Callable[[int], N],
     images: ImageData,
     *,
     recipe: Recipe,
     seed: int,
     device: str = "cpu",
     listen: Listen | None = None,
-) -> Pretrained:
+) -> Pretrained[N]:
     """Trains a net to tell the classes in `images.train_y` apart; their test split is not looked at.
 
     Args:
@@ -93,7 +95,8 @@ def pretrain(
     labels, y = images.train_y.unique(return_inverse=True)
     if len(y) < recipe.batch_size:
         raise ValueError(f"pretrain: {len(y)} images do not fill a batch of {recipe.batch_size}: lower batch_size")
-    net = _initialised(make, len(labels), seed).to(device=device, memory_format=torch.channels_last)
+    net = _initialised(make, len(labels), seed).to(device)
+    net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # stubs know modules by device alone
     optimiser = torch.optim.SGD(
         net.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
     )
@@ -116,7 +119,7 @@ def pretrain(
     return Pretrained(net.eval().requires_grad_(False), losses, right / (steps * recipe.batch_size))
 
 
-def _initialised(make: Callable[[int], nn.Module], num_classes: int, seed: int) -> nn.Module:
+def _initialised(make: Callable[[int], N], num_classes: int, seed: int) -> N:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**63)
         return make(num_classes)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, final
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -53,7 +53,7 @@ class Shards:
         self._threads = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
         self._threads_before = torch.get_num_threads()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Shards":
         return self
 
     def __exit__(
