@@ -1,6 +1,6 @@
 """The pictures of Chiang et al. 2023."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -121,3 +121,38 @@ def _line_of(ax: Axes, cell: Cell, results: "Results") -> None:
     ax.errorbar(middles, ours, yerr=errors, color=_COLOURS[kind], marker="o", ms=3.5, lw=1.6, capsize=2, label=name)
     printed = np.array([100 * cell.printed[m].mean if m in cell.printed else np.nan for m in cell.measures])
     ax.plot(middles, printed, color=_COLOURS[kind], ls="--", lw=1, alpha=0.7)
+
+
+def paired_episodes(experiment: Experiment, results: "Results") -> Figure:
+    """Episode by episode, how much more than SGD each optimiser gets right; with the mean, and its 95 % interval."""
+    cells = [cell for cell in results.cells if any("accuracy" in each.arrays for each in results.outcomes(cell.name))]
+    columns = min(3, max(1, len(cells)))
+    rows = max(1, -(-len(cells) // columns))
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(1 + 2.7 * columns, 0.6 + 2.4 * rows),
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for ax in axes.flat[len(cells) :]:
+        ax.axis("off")
+    for ax, cell in zip(axes.flat, cells, strict=False):
+        shots, start = cell.settings["shots"], cell.settings["start"]
+        ax.set_title(f"{cell.settings['optimizer']}, {shots}-shot, start: {start}", fontsize=9)
+        _gains(ax, [outcome for outcome in results.outcomes(cell.name) if "accuracy" in outcome.arrays])
+    figure.supxlabel("accuracy less that of SGD on the same episode [points]", fontsize=9)
+    figure.supylabel("episodes", fontsize=9)
+    return figure
+
+
+def _gains(ax: Axes, outcomes: Sequence[Outcome]) -> None:
+    gains = 100 * np.concatenate([outcome.arrays["accuracy"] - outcome.arrays["sgd"] for outcome in outcomes])
+    mean, error = gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
+    ax.hist(gains, bins=list(range(-41, 43, 2)), color=_COLOURS["G&C"], alpha=0.55)  # questions are 1.3 points each
+    ax.axvline(0, color="black", lw=0.8)
+    ax.axvspan(mean - 1.96 * error, mean + 1.96 * error, color=_COLOURS["SGD"], alpha=0.4, lw=0)
+    ax.axvline(mean, color=_COLOURS["SGD"], lw=1.4)
+    ax.text(0.97, 0.93, f"{mean:+.2f} ± {1.96 * error:.2f}", transform=ax.transAxes, ha="right", va="top", fontsize=8.5)
