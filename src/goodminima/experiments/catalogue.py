@@ -9,10 +9,22 @@ from goodminima.experiments.chiang2023.figure8 import FIGURE8
 from goodminima.experiments.chiang2023.table1 import TABLE1
 from goodminima.experiments.chiang2023.table2 import TABLE2
 from goodminima.experiments.chiang2023.table3 import TABLE3
-from goodminima.experiments.chiang2023.table5 import TABLE5, TABLE5_MINI
+from goodminima.experiments.chiang2023.table4 import TABLE4, TABLE4_CIFAR10
+from goodminima.experiments.chiang2023.table5 import TABLE5, TABLE5_MINI_IMAGENET
 from goodminima.experiments.experiment import Experiment
 
-EXPERIMENTS: tuple[Experiment, ...] = (FIGURE1, FIGURE2, TABLE1, TABLE2, TABLE3, TABLE5, TABLE5_MINI, FIGURE8)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    FIGURE1,
+    FIGURE2,
+    TABLE1,
+    TABLE2,
+    TABLE3,
+    TABLE4,
+    TABLE4_CIFAR10,
+    TABLE5,
+    TABLE5_MINI_IMAGENET,
+    FIGURE8,
+)
 
 
 def find(name: str) -> Experiment:

@@ -87,8 +87,8 @@ TABLE5 = Experiment(
     ),
 )  # fmt: skip
 
-TABLE5_MINI = Experiment(
-    name="chiang2023/table5-mini",
+TABLE5_MINI_IMAGENET = Experiment(
+    name="chiang2023/table5_mini_imagenet",
     title="Few-shot heads on mini-ImageNet: Pattern Search against SGD",
     claim=TABLE5.claim,
     source="Chiang et al. 2023, Table 5, mini-ImageNet",
