@@ -40,7 +40,7 @@ def _cell(shots: int, optimizer: str, start: str, printed: Mapping[str, str]) ->
 def _scales(laptop: Mapping[str, Any], paper: Mapping[str, Any]) -> Mapping[str, Scale]:
     smoke = {
         "width": 1 / 16, "drop_rate": 0.0, "drop_size": 1, "images": 1800, "epochs": 2,
-        "recipe": {"batch_size": 32, "lr": 0.05, "flip": False}, "episodes": 40, "steps": 30,
+        "recipe": {"batch_size": 32, "lr": 0.05, "flip": False}, "episodes": 24, "steps": 120,
     }  # fmt: skip
     heads = {"episodes": 600, "steps": 3000}
     return {
@@ -95,7 +95,7 @@ TABLE5_MINI_IMAGENET = Experiment(
     data="digits",
     cells=_cells(_MINI_IMAGENET),
     scales=_scales(
-        laptop={"width": 0.125, "images": 250_000, "epochs": 60, "recipe": {"batch_size": 128, "lr": 0.1}},
+        laptop={"width": 0.125, "images": 200_000, "epochs": 60, "recipe": {"batch_size": 128, "lr": 0.1}},
         paper={
             "drop_rate": 0.1, "drop_size": 5, "images": 3_840_000, "epochs": 100,
             "recipe": {"batch_size": 64, "lr": 0.05},
