@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodminima.population.order import Order
 from goodminima.search.local import AbstractMoves
-from goodminima.search.order import Order
 from goodminima.search.pattern_search import PatternMoves
 from goodminima.train.optimizers.direct import DirectSearch, Undo
 
