@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from goodminima.tasks.task import Examples
 _DENSITY = 1.2  # one mark of the trace lies so many times further on than the one before
 
 
+@runtime_checkable
 class Engine(Protocol):
     """A search under way, here or in the compiled kernel. `loss` is the mean over the examples, `right` a count."""
 
