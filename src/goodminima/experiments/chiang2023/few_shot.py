@@ -38,8 +38,8 @@ LABELS = ("shots", "optimizer", "start")
 STARTS = {"PyTorch": TorchDefault(), "cube": Cube(1.0)}
 
 _SGD = SGD(lr=0.01, momentum=0.9, epochs=100, batch_size=25)  # every batch is the whole episode
-_RIDGE_PENALTY = 1.0
-_SVM_COST = 0.1  # Lee et al. 2019
+_RIDGE_PENALTY = 50.0  # as in the code of Lee et al. 2019
+_SVM_COST = 0.1  # likewise
 _MOST_CANDIDATES = 2_000_000  # a head; few need a tenth
 
 
