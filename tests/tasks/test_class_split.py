@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_images import counted_images
+from tiny_images import counted_images, real
 
 from goodminima.tasks import DataError, ImageData, base_and_novel, load_images
 from goodminima.tasks.class_split import _KNOWN
-
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "cifar100"
 
 
 def _split(folder: Path, content: object, name: str = "my_split.json") -> Path:
@@ -58,9 +56,8 @@ def test_cifar_100_is_split_into_64_and_20_classes() -> None:
     assert _named(images, found.train_y) == {f"base{i}" for i in range(64)}
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs CIFAR-100 beside the checkout, in ../shared/data/cifar100")
 def test_the_known_split_is_that_of_the_file() -> None:
-    content = json.loads((SHARED / "cifarfs_split.json").read_text())
+    content = json.loads((Path(real("cifar100")) / "cifarfs_split.json").read_text())
     known = next(known for known in _KNOWN if known.num_classes == 100)
     assert (set(content["test"]), set(content["val"])) == (known.novel, known.aside)
 
