@@ -24,7 +24,9 @@ _HOMES = {
         "pattern_search", "random_greedy",
     ),
     "goodminima.tasks": ("DataError", "Examples", "ImageData", "Task", "few_shot", "load_images", "wedge", "whole"),
-    "goodminima.train": ("SGD", "Trained", "poison", "poisoned_sgd", "train", "train_into_bins"),
+    "goodminima.train": (
+        "PatternSearch", "RandomGreedy", "SGD", "Trained", "poison", "poisoned_sgd", "train", "train_into_bins",
+    ),
     "goodminima.volume": ("Count", "LogVolume"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -8,7 +8,7 @@ to fail, and those behind the accepted one are handed back. So the width of a ca
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self, final
+from typing import final
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -38,7 +38,7 @@ class AbstractMoves(ABC):
         """What `theta` becomes by each of the moves."""
 
     @abstractmethod
-    def after(self, tried: int, *, accepted: bool, halved: bool) -> Self:
+    def after(self, tried: int, *, accepted: bool, halved: bool) -> "AbstractMoves":
         """The moves behind the next `tried` ones."""
 
 

@@ -14,25 +14,22 @@ from torch import Tensor, nn
 
 from goodminima.population import native
 from goodminima.population.compiled import program_of
+from goodminima.population.native.pattern import PatternSearch as NativePatternSearch
 from goodminima.population.normalise import norm_unit, normed_slots
+from goodminima.population.order import Order
 from goodminima.population.priors import AbstractPrior
 from goodminima.population.stack import Stack, num_outputs, stack_of
 from goodminima.search.descent import Engine, Point, Searched, descend
 from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractMoves
 from goodminima.search.objective import Objective
-from goodminima.search.order import Order
 from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, derived_seed, drawn_start
 from goodminima.search.until import Until
 from goodminima.tasks.task import Examples, Task
 
-try:
-    from goodminima.population.native import pattern  # pyright: ignore[reportAttributeAccessIssue]
-except ImportError:  # its branch has not been merged yet
-    pattern = None
-
 _ORDER = 11  # a stream of the seed: the start is drawn from others
-_COMPILED_SLICE = 16_384  # candidates between two reports: a second, where candidates are dearest
+_SLICE_PRODUCTS = 1 << 40  # what full evaluation would take between two reports: about a second in the compiled kernel
+_LONGEST_SLICE = 1 << 16
 
 
 @final
@@ -135,7 +132,7 @@ def pattern_search(
     """
     train = examples.train if isinstance(examples, Task) else examples
     theta = drawn_start(net, start, seed=seed, member=member, device=device)
-    engine, slice_ = _engine(net, train, theta, rule, seed=derived_seed(seed, _ORDER), member=member)
+    engine, slice_ = pattern_engine(net, train, theta, rule=rule, seed=derived_seed(seed, _ORDER), stream=member)
     return descend(
         net,
         train,
@@ -149,14 +146,24 @@ def pattern_search(
     )
 
 
-def _engine(
-    net: nn.Module, examples: Examples, theta: Float[Tensor, "D"], rule: PatternRule, *, seed: int, member: int
+def pattern_engine(
+    net: nn.Module, examples: Examples, theta: Float[Tensor, "D"], *, rule: PatternRule, seed: int, stream: int
 ) -> tuple[Engine, int]:
-    """The fastest engine that can run this search, and how many candidates it tries between two reports."""
+    """The fastest engine that can run a search from `theta`, and how many candidates it tries between two reports.
+
+    Args:
+        net: The net.
+        examples: What is fitted.
+        theta: The start.
+        rule: How candidates are proposed and accepted.
+        seed: Seed of the order, 0 to 2^64 - 1.
+        stream: The stream of the seed that the order is made of.
+    """
     stack = stack_of(net)
-    if stack is not None and theta.device.type == "cpu" and native.available() and pattern is not None:
-        return _compiled(net, stack, examples, theta, rule, seed=seed, member=member), _COMPILED_SLICE
-    moves = PatternMoves(Order.begin(2 * len(theta), seed=seed, stream=member), rule.proceed)
+    if stack is not None and theta.device.type == "cpu" and native.available():
+        slice_ = min(_LONGEST_SLICE, max(1, _SLICE_PRODUCTS // (len(theta) * len(examples))))
+        return _compiled(net, stack, examples, theta, rule, seed=seed, stream=stream), slice_
+    moves = PatternMoves(Order.begin(2 * len(theta), seed=seed, stream=stream), rule.proceed)
     objective = Objective.of(net, examples, theta)
     engine = FullEvaluation(objective, theta, moves=moves, radius=rule.radius, best_of=rule.best_of)
     return engine, engine.slice
@@ -170,10 +177,9 @@ def _compiled(
     rule: PatternRule,
     *,
     seed: int,
-    member: int,
+    stream: int,
 ) -> Engine:
-    assert pattern is not None
-    return pattern.PatternSearch(
+    return NativePatternSearch(
         program_of(stack),
         tuple(examples.x.shape[1:]),
         theta=theta.numpy(),
@@ -183,7 +189,7 @@ def _compiled(
         y=examples.y.numpy(),
         num_classes=num_outputs(stack),
         seed=seed,
-        stream=member,
+        stream=stream,
         radius=rule.radius,
         best_of=rule.best_of,
         proceed=rule.proceed,

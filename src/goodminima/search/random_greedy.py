@@ -121,10 +121,7 @@ def random_greedy(
     """
     train = examples.train if isinstance(examples, Task) else examples
     theta = drawn_start(net, start, seed=seed, member=member, device=device)
-    moves = NoiseMoves(rule.patience, derived_seed(seed, _NOISE, member))
-    engine = FullEvaluation(
-        Objective.of(net, train, theta), theta, moves=moves, radius=rule.sigma, best_of=rule.best_of
-    )
+    engine = greedy_engine(net, train, theta, rule=rule, seed=derived_seed(seed, _NOISE, member))
     return descend(
         net,
         train,
@@ -136,3 +133,11 @@ def random_greedy(
         threads=threads,
         listen=listen,
     )
+
+
+def greedy_engine(
+    net: nn.Module, examples: Examples, theta: Float[Tensor, "D"], *, rule: GreedyRule, seed: int
+) -> FullEvaluation:
+    """The engine of a search from `theta` whose candidate k adds draw k of `seed`."""
+    objective, moves = Objective.of(net, examples, theta), NoiseMoves(rule.patience, seed)
+    return FullEvaluation(objective, theta, moves=moves, radius=rule.sigma, best_of=rule.best_of)

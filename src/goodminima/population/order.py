@@ -5,7 +5,7 @@ the array as it is, for a shuffle of any arrangement is uniform; so a fresh orde
 """
 
 from dataclasses import dataclass, replace
-from typing import Self, final
+from typing import final
 
 import numpy as np
 from jaxtyping import Int64, UInt32
@@ -30,7 +30,7 @@ class Order:
     position: int = 0
 
     @classmethod
-    def begin(cls, size: int, *, seed: int, stream: int) -> Self:
+    def begin(cls, size: int, *, seed: int, stream: int) -> "Order":
         """The order that stream number `stream` of `seed` gives."""
         if not 0 < size < 2**32:
             raise ValueError(f"an order needs 1 to 2^32 - 1 numbers, got {size}")
