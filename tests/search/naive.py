@@ -15,13 +15,18 @@ from goodminima.tasks import Examples
 _GOLDEN, _ALL = 0x9E3779B97F4A7C15, 2**64 - 1
 
 
-def normalised_loss(net: nn.Module, theta: Tensor, examples: Examples) -> float:
+class NaiveLoss:
     """Mean cross entropy of the logits over the product of the weights' norms, in float64."""
-    member = copy.deepcopy(net).double()
-    nn.utils.vector_to_parameters(theta.double(), member.parameters())
-    norms = [p.norm() / getattr(net, "norm_unit", 1.0) for p in member.parameters() if p.ndim > 1]
-    with torch.no_grad():
-        return F.cross_entropy(member(examples.x.double()) / torch.stack(norms).prod(), examples.y).item()
+
+    def __init__(self, net: nn.Module, examples: Examples) -> None:
+        self.member, self.x, self.y = copy.deepcopy(net).double(), examples.x.double(), examples.y
+        self.unit = getattr(net, "norm_unit", 1.0)
+
+    @torch.no_grad()
+    def __call__(self, theta: Tensor) -> float:
+        nn.utils.vector_to_parameters(theta.double(), self.member.parameters())
+        norms = [p.norm() / self.unit for p in self.member.parameters() if p.ndim > 1]
+        return F.cross_entropy(self.member(self.x) / torch.stack(norms).prod(), self.y).item()
 
 
 def words(seed: int, index: int) -> Iterator[int]:

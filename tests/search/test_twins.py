@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from naive import NaivePatternSearch, NaiveRandomGreedy, normalised_loss
+from naive import NaiveLoss, NaivePatternSearch, NaiveRandomGreedy
 from torch import nn
 
 from goodminima.nets import MLP, LeNet, LinearModel
@@ -51,11 +51,12 @@ GREEDY = {
 
 def _assert_equal_paths(engine: Engine, twin, net: nn.Module, examples: Examples, groups: int) -> None:
     """Group by group: no decision differs at a relative gap above 1e-6; the twin then follows, so one tie is no end."""
-    current, accepted = normalised_loss(net, twin.theta, examples), 0
+    loss_of = NaiveLoss(net, examples)
+    current, accepted = loss_of(twin.theta), 0
     assert engine.loss == pytest.approx(current, rel=GAP)
     for _ in range(groups):
         candidates = twin.group()
-        losses = [normalised_loss(net, candidate, examples) for candidate in candidates]
+        losses = [loss_of(candidate) for candidate in candidates]
         best = min(range(len(losses)), key=losses.__getitem__)
         engine.run(candidates=len(candidates), steps=None, fitted=False, loss_below=0.0, threads=1)
         moved, now = engine.steps > accepted, torch.as_tensor(engine.theta)
@@ -81,7 +82,7 @@ def test_pattern_search_equals_its_twin(case, rule: PatternRule, path: str) -> N
     theta = drawn_start(net, Cube(1.0), seed=2, member=0, device="cpu")
     engine, _ = pattern_engine(net, examples, theta, rule=rule, seed=5, stream=3)
     twin = NaivePatternSearch(theta, rule, seed=5, stream=3)
-    _assert_equal_paths(engine, twin, net, examples, groups=400 // rule.best_of)
+    _assert_equal_paths(engine, twin, net, examples, groups=280 // rule.best_of)
 
 
 @pytest.mark.parametrize("rule", GREEDY.values(), ids=GREEDY.keys())
@@ -90,4 +91,4 @@ def test_random_greedy_equals_its_twin(case, rule: GreedyRule, path: str) -> Non
     net, examples = case
     theta = drawn_start(net, Cube(1.0), seed=2, member=0, device="cpu")
     engine = greedy_engine(net, examples, theta, rule=rule, seed=5)
-    _assert_equal_paths(engine, NaiveRandomGreedy(theta, rule, seed=5), net, examples, groups=300 // rule.best_of)
+    _assert_equal_paths(engine, NaiveRandomGreedy(theta, rule, seed=5), net, examples, groups=200 // rule.best_of)

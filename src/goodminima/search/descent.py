@@ -148,10 +148,8 @@ def descend(
     """
     points = [_point(engine, len(examples))]
     while (status := _end(engine, len(examples), until, group=group, span=span)) is None:
-        size = min(slice_, _next_mark(points[-1].candidates) - engine.candidates)
-        size = min(max(size, group), _left(engine, until))
-        if engine.radius / 2 < until.radius_below:
-            size = min(size, span - engine.failures)  # the halving that ends the search must be the slice's last deed
+        wanted = min(slice_, _next_mark(points[-1].candidates) - engine.candidates)
+        size = _whole_groups(max(wanted, group), engine, until, group=group, span=span)
         engine.run(
             candidates=size, steps=until.steps, fitted=until.fitted, loss_below=until.loss_below, threads=threads
         )
@@ -163,6 +161,15 @@ def descend(
     if points[-1].candidates < engine.candidates:
         points.append(_point(engine, len(examples)))
     return _searched(net, examples, engine, status, Trace.of(points))
+
+
+def _whole_groups(wanted: int, engine: Engine, until: Until, *, group: int, span: int) -> int:
+    """A slice that neither begins a group without ending it nor goes on behind the end of a pass.
+
+    So a search ends with the same candidate on every engine, and right after the halving that leaves it stuck.
+    """
+    size = min(wanted, _left(engine, until), span - engine.failures)
+    return size if size < group else size - size % group
 
 
 def _next_mark(candidates: int) -> int:

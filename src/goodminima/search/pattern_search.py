@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from goodminima.population import native
 from goodminima.population.compiled import program_of
+from goodminima.population.native.pattern import PatternSearch as NativePatternSearch
 from goodminima.population.normalise import norm_unit, normed_slots
 from goodminima.population.order import Order
 from goodminima.population.priors import AbstractPrior
@@ -26,13 +27,9 @@ from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, derived_seed, draw
 from goodminima.search.until import Until
 from goodminima.tasks.task import Examples, Task
 
-try:
-    from goodminima.population.native import pattern  # pyright: ignore[reportAttributeAccessIssue]
-except ImportError:  # its branch has not been merged yet
-    pattern = None
-
 _ORDER = 11  # a stream of the seed: the start is drawn from others
-_COMPILED_SLICE = 16_384  # candidates between two reports: a second, where candidates are dearest
+_SLICE_PRODUCTS = 1 << 40  # what full evaluation would take between two reports: about a second in the compiled kernel
+_LONGEST_SLICE = 1 << 16
 
 
 @final
@@ -163,8 +160,9 @@ def pattern_engine(
         stream: The stream of the seed that the order is made of.
     """
     stack = stack_of(net)
-    if stack is not None and theta.device.type == "cpu" and native.available() and pattern is not None:
-        return _compiled(net, stack, examples, theta, rule, seed=seed, stream=stream), _COMPILED_SLICE
+    if stack is not None and theta.device.type == "cpu" and native.available():
+        slice_ = min(_LONGEST_SLICE, max(1, _SLICE_PRODUCTS // (len(theta) * len(examples))))
+        return _compiled(net, stack, examples, theta, rule, seed=seed, stream=stream), slice_
     moves = PatternMoves(Order.begin(2 * len(theta), seed=seed, stream=stream), rule.proceed)
     objective = Objective.of(net, examples, theta)
     engine = FullEvaluation(objective, theta, moves=moves, radius=rule.radius, best_of=rule.best_of)
@@ -181,8 +179,7 @@ def _compiled(
     seed: int,
     stream: int,
 ) -> Engine:
-    assert pattern is not None
-    return pattern.PatternSearch(
+    return NativePatternSearch(
         program_of(stack),
         tuple(examples.x.shape[1:]),
         theta=theta.numpy(),
