@@ -64,11 +64,12 @@ class Training {
     }
 
     Trained run() {
-        for (Size lane = 0; lane < engine_.lanes; ++lane) seat(lane);
+        fill();
         for (Wish wish = most_wanted(); wish != Wish::leave; wish = most_wanted()) {
             if (wish == Wish::show) show();
             if (wish == Wish::teach) teach();
             if (wish == Wish::move) move();
+            fill();
             report();
         }
         return std::move(trained_);
@@ -82,6 +83,7 @@ class Training {
         Size member = -1;
         Wish wish = Wish::leave;
         bool sorted = false;  // whether what it is now has been put into the bins
+        bool taught = false;  // whether its gradient holds anything
         std::vector<bool> pending;
     };
 
@@ -95,42 +97,53 @@ class Training {
         return lanes;
     }
 
-    // The lanes that do not want it wait meanwhile, which is the dearer the longer it takes.
+    // A move does not take long, and those who have moved want something else: they need not be as many.
     Wish most_wanted() const {
-        static constexpr std::pair<Wish, double> weights[] = {{Wish::show, 1.0}, {Wish::teach, 1.0}, {Wish::move, 1.0}};
+        static constexpr std::pair<Wish, int> weights[] = {{Wish::show, 1}, {Wish::teach, 1}, {Wish::move, 2}};
         Wish best = Wish::leave;
-        double most = 0;
+        int most = 0;
         for (const auto& [wish, weight] : weights) {
-            const double wanted = weight * __builtin_popcount(who_wants(wish));
+            const int wanted = weight * __builtin_popcount(who_wants(wish));
             if (wanted > most) best = wish;
             most = std::max(most, wanted);
         }
         return best;
     }
 
-    // Puts the next member into a lane, if there is one that has anything to do.
-    void seat(Size lane) {
-        Desk& seat = desk(lane);
-        seat.member = -1;
-        while (seat.member < 0 && next_ < lesson_.members) {
+    // Puts the next members into the empty lanes; again where one has nothing to do.
+    void fill() {
+        while (const std::uint32_t fresh = seat()) go_on(fresh, move_lanes(0).finite);
+    }
+
+    std::uint32_t seat() {
+        std::uint32_t fresh = 0;
+        for (Size lane = 0; lane < engine_.lanes; ++lane) {
+            if (desk(lane).member >= 0 || next_ == lesson_.members) continue;
             load(lane, lesson_.starts + next_ * lesson_.program.parameters);
+            Desk& seat = desk(lane);
+            seat.member = next_++;
             seat.pupil.begin();
             seat.pending.assign(lesson_.bins.size(), true);
-            seat.sorted = false;
-            seat.member = next_++;
-            const Moved found = engine_.move(lesson_.motion, 0, space_.theta.get(), velocity(), space_.gradient.get(),
-                                             scale_.get());
-            decide(lane, (found.finite >> lane & 1) != 0);
+            seat.sorted = seat.taught = false;
+            fresh |= std::uint32_t{1} << lane;
         }
+        return fresh;
+    }
+
+    void load(Size lane, const float* start) {
+        for (Size i = 0; i < lesson_.program.parameters; ++i) space_.theta.get()[i * engine_.lanes + lane] = start[i];
+        if (desk(lane).taught) clear(lane, space_.gradient.get());
+        if (velocity() != nullptr) clear(lane, velocity());
+    }
+
+    void clear(Size lane, float* block) const {
+        for (Size i = 0; i < lesson_.program.parameters; ++i) block[i * engine_.lanes + lane] = 0.0f;
     }
 
     float* velocity() const { return lesson_.motion.momentum > 0 ? velocity_.get() : nullptr; }
 
-    void load(Size lane, const float* start) {
-        const Size lanes = engine_.lanes, parameters = lesson_.program.parameters;
-        for (Size i = 0; i < parameters; ++i) space_.theta.get()[i * lanes + lane] = start[i];
-        for (Size i = 0; i < parameters; ++i) space_.gradient.get()[i * lanes + lane] = 0.0f;
-        for (Size i = 0; velocity() != nullptr && i < parameters; ++i) velocity()[i * lanes + lane] = 0.0f;
+    Moved move_lanes(std::uint32_t lanes) {
+        return engine_.move(lesson_.motion, lanes, space_.theta.get(), velocity(), space_.gradient.get(), scale_.get());
     }
 
     // Sorts a member that has just been seen to fit; finds out what it wants, or that it has ended.
@@ -196,9 +209,7 @@ class Training {
 
     void go_on(std::uint32_t lanes, std::uint32_t finite) {
         for (Size lane = 0; lane < engine_.lanes; ++lane) {
-            if ((lanes >> lane & 1) == 0) continue;
-            decide(lane, (finite >> lane & 1) != 0);
-            if (desk(lane).member < 0) seat(lane);
+            if ((lanes >> lane & 1) != 0) decide(lane, (finite >> lane & 1) != 0);
         }
     }
 
@@ -226,18 +237,21 @@ class Training {
                       losses_.get());
         for (Size place = 0; place < count; ++place) note(lanes, place, judged[place]);
         for (Size lane = 0; lane < engine_.lanes; ++lane)
-            if ((lanes >> lane & 1) != 0) desk(lane).pupil.taught(count);
+            if ((lanes >> lane & 1) != 0) {
+                desk(lane).pupil.taught(count);
+                desk(lane).taught = true;
+            }
         go_on(lanes, ~0u);
     }
 
     void move() {
         const std::uint32_t lanes = who_wants(Wish::move);
-        const Moved moved = engine_.move(lesson_.motion, lanes, space_.theta.get(), velocity(), space_.gradient.get(),
-                                         scale_.get());
+        const Moved moved = move_lanes(lanes);
         for (Size lane = 0; lane < engine_.lanes; ++lane) {
             if ((lanes >> lane & 1) == 0) continue;
             const bool changed = (moved.changed >> lane & 1) != 0;
             desk(lane).pupil.moved(changed, (moved.moving >> lane & 1) != 0);
+            desk(lane).taught = false;
             if (changed) desk(lane).sorted = false;
         }
         go_on(lanes, moved.finite);
