@@ -103,6 +103,9 @@ struct SearchEngine {
     double (*refresh)(const Search&, Trial&);
     // Losses and correct examples at the current parameters.
     Tally (*measure)(const Search&);
+    // Correct examples when all is computed afresh. Sums that cancel leave nothing behind, where remembered ones may leave
+    // a last digit that breaks a tie.
+    Size (*recount)(const Search&, Trial&);
     // The tangent of the losses at the current parameters.
     void (*find_slopes)(const Search&);
     // The sum of the losses after the move; infinity if it surely exceeds `limit`.

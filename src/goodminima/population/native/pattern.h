@@ -12,6 +12,7 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -71,7 +72,11 @@ class PatternSearch {
 
     const std::vector<float>& theta() const { return task_.theta; }
     double loss() const { return tally_.sum / static_cast<double>(examples()); }
-    Size right() const { return tally_.right; }
+    // Counted afresh, once a position.
+    Size right() {
+        if (!right_) right_ = engine_.recount(search(), *trials_[0]);
+        return *right_;
+    }
     Size candidates() const { return candidates_; }
     Size steps() const { return steps_; }
     Size failures() const { return failures_; }
@@ -99,8 +104,9 @@ class PatternSearch {
         while (trials_.size() < number) trials_.push_back(std::make_unique<Trial>(plan_, caches_, lanes_));
     }
 
-    bool reached(const Goal& goal) const {
-        return steps_ >= goal.steps || (goal.fitted && tally_.right == examples()) || loss() <= goal.loss_below;
+    bool reached(const Goal& goal) {
+        const bool fits = goal.fitted && tally_.right == examples() && right() == examples();
+        return fits || steps_ >= goal.steps || loss() <= goal.loss_below;
     }
 
     // Everything afresh; then the examples in the order of falling losses, since the largest decide soonest.
@@ -218,6 +224,7 @@ class PatternSearch {
         parameter = move.value;
         tally_ = engine_.measure(search());
         failures_ = since_move_ = 0;
+        right_.reset();
         if (!task_.proceed) order_.restart();
         if (++steps_ % refresh_interval == 0) refresh();
     }
@@ -239,6 +246,7 @@ class PatternSearch {
     std::vector<std::unique_ptr<Trial>> trials_;
     std::vector<Weighed> window_;
     Tally tally_;
+    std::optional<Size> right_;
     Weighed best_;        // of the batch; its sum is the one to beat
     bool found_ = false;  // whether it beats the current position
     Size batch_ = 0, tried_ = 0;

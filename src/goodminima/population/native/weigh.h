@@ -53,24 +53,43 @@ LANES_TARGET static double sum_of_losses(const Search& search, const Floats* log
     return sum_of_lanes(total);
 }
 
+// Examples whose own logit exceeds all others, in a group of blocks.
+LANES_TARGET static Size count_right(const Search& search, const Floats* logits, Size first, Size count) {
+    const Size classes = search.plan.classes();
+    Size found = 0;
+    for (Size i = 0; i < count; ++i, logits += classes) {
+        const Ints label = labels_of(search)[first + i];
+        const Floats right = right_logit(logits, classes, label);
+        Ints correct = *floats(search.caches.present, first + i) > 0.0f;
+        for (Size c = 0; c < classes; ++c) correct &= (logits[c] < right) | (label == static_cast<std::int32_t>(c));
+        found += __builtin_popcount(bits_of(correct));
+    }
+    return found;
+}
+
 LANES_TARGET static Tally measure(const Search& search) {
     Caches& caches = search.caches;
-    const Size classes = search.plan.classes();
     Tally tally;
     for (Size first = 0; first < caches.blocks; first += max_blocks) {
         const Size count = std::min(max_blocks, caches.blocks - first);
         const Floats* logits = level_of(search, caches.entering, search.plan.num_links(), first);
         tally.sum += sum_of_losses(search, logits, first, count, caches.scale, floats(caches.losses, first));
-        for (Size i = 0; i < count; ++i, logits += classes) {
-            const Ints label = labels_of(search)[first + i];
-            const Floats right = right_logit(logits, classes, label);
-            Ints correct = *floats(caches.present, first + i) > 0.0f;
-            for (Size c = 0; c < classes; ++c)
-                correct &= (logits[c] < right) | (label == static_cast<std::int32_t>(c));
-            tally.right += __builtin_popcount(bits_of(correct));
-        }
+        tally.right += count_right(search, logits, first, count);
     }
     return tally;
+}
+
+LANES_TARGET static Size recount(const Search& search, Trial& trial) {
+    const Size last = search.plan.num_links();
+    Size right = 0;
+    for (Size first = 0; first < search.caches.blocks; first += max_blocks) {
+        const Size count = std::min(max_blocks, search.caches.blocks - first);
+        copy(level_of(search, search.caches.entering, 0, first), count * search.plan.level_size(0),
+             trial_level(search, trial, 0, first));
+        walk(search, 0, last, first, count, trial);
+        right += count_right(search, trial_level(search, trial, last, first), first, count);
+    }
+    return right;
 }
 
 // ---------------------------------------------------------------------------------------------------------- the tangent
@@ -277,4 +296,4 @@ LANES_TARGET static void make_move(const Search& search, const Move& move, Trial
     }
 }
 
-constexpr SearchEngine search_engine{load, refresh, measure, find_slopes, try_move, make_move};
+constexpr SearchEngine search_engine{load, refresh, measure, recount, find_slopes, try_move, make_move};
