@@ -112,6 +112,8 @@ struct SearchEngine {
     double (*try_move)(const Search&, const Move&, double limit, Trial&);
     // Makes the move, all but the parameter itself.
     void (*make_move)(const Search&, const Move&, Trial&);
+    // Losses and correct examples of another member; an infinite sum if it surely exceeds `limit`.
+    Tally (*weigh_whole)(const Search&, float scale, double limit, Trial&);
 };
 
 }  // namespace goodminima

@@ -295,5 +295,3 @@ LANES_TARGET static void make_move(const Search& search, const Move& move, Trial
         }
     }
 }
-
-constexpr SearchEngine search_engine{load, refresh, measure, recount, find_slopes, try_move, make_move};
