@@ -76,6 +76,7 @@ struct Bounds {
 
 class GradientPlan;
 struct GradientSpace;
+struct SearchEngine;
 
 // How lanes do on an image each. Bit l: lane l is right; its image moves it not at all.
 struct Judged {
@@ -127,6 +128,7 @@ struct Engine {
     // `rounds` x `spin_flops` floating-point operations in registers: what the machine can do at most.
     float (*spin)(std::int64_t rounds);
     Size spin_flops;
+    const SearchEngine* search;
 };
 
 }  // namespace goodminima

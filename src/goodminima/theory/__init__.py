@@ -1,0 +1,1 @@
+"""Where gradient descent goes: one file per theorem, its exact reference beside it."""
