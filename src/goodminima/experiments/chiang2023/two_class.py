@@ -34,11 +34,11 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
 
     Settings read from the scale: `keep` minima averaged per bin and replicate; `wanted` in each bin before the search
     stops; `budget` of guesses; by method of training, `members` of a block and `member_images`, the most members times
-    their training images; `lowest_loss` by sample count, below which no bin is asked for; `lenet_lr`.
+    their training images; `lowest_loss` by method and sample count, below which no bin is asked for; `lenet_lr`.
     """
     settings = context.scale_settings
     task = image_task(context, num_samples=cell.settings["samples"])
-    lowest = settings.get("lowest_loss", {}).get(cell.settings["samples"], -math.inf)
+    lowest = settings.get("lowest_loss", {}).get(cell.settings["method"], {}).get(cell.settings["samples"], -math.inf)
     edges = cell.settings["edges"]
     asked = [Fits(low, high) for low, high in pairwise(edges) if low >= lowest]
     found = _SEARCHES[cell.settings["method"]](cell, context, task, asked)
