@@ -19,7 +19,11 @@ DESCRIPTION = """Why do the minima that training finds generalise, when others t
 For example: goodminima run chiang2023/table2 --scale smoke"""
 STORE = "sqlite:///goodminima.db"  # that of goodminima.run.store, which would cost --help the import of a database
 
-Name = Positional[Annotated[str, arg(metavar="NAME", help="The experiment, as `goodminima list` names it.")]]
+Name = Positional[
+    Annotated[
+        str, arg(metavar="NAME", help="The experiment, as `goodminima list` names it; `PAPER/all` for all of it.")
+    ]
+]
 ScaleName = Annotated[str, arg(metavar="smoke|laptop|paper", help="How much runs: seconds, minutes, or as published.")]
 Data = Annotated[
     str | None,
@@ -67,34 +71,26 @@ def run(
 
     For example: goodminima run chiang2023/table2 --scale smoke --data digits
     """
-    from goodminima.run import RunInterrupted, Store
-    from goodminima.run import run as run_experiment
-    from goodminima.run.live import LiveLine
+    from goodminima.run import Store
 
-    experiment, executor, opened = _find(name), _executor(workers), Store(store)
-    try:
-        with LiveLine() as live:
-            report = run_experiment(
-                experiment,
-                store=opened,
-                scale=scale,
-                data=data,
-                replicates=replicates,
-                seed=seed,
-                executor=executor,
-                device=device,
-                only=only,
-                fresh=fresh,
-                listen=live,
-            )
-    except RunInterrupted as interrupted:
-        _tell_failures(interrupted.report.failures, opened)
-        _tell(_stopped(interrupted.report))
-        sys.exit(130)
-    _print_tables(opened, experiment, [report.group])
+    experiments, opened = _find_all(name), Store(store)
+    _check_shared_options(experiments, data=data, only=only)
+    failures = 0
+    for experiment in experiments:
+        failures += _run_one(
+            experiment,
+            opened,
+            workers,
+            scale=scale,
+            data=data if experiment.data or len(experiments) == 1 else None,
+            replicates=replicates,
+            seed=seed,
+            device=device,
+            only=only,
+            fresh=fresh,
+        )
     print(f"The results are in {opened}")
-    _tell_failures(report.failures, opened)
-    sys.exit(1 if report.failures else 0)
+    sys.exit(1 if failures else 0)
 
 
 def show(
@@ -113,13 +109,13 @@ def show(
     from goodminima.report.records import records_of
     from goodminima.run import Store, load_results
 
-    experiment, opened = _find(name), Store(store, create=False)
-    groups = _groups(opened, experiment, scale=scale, data=data, seed=seed)
+    experiments, opened = _find_all(name), Store(store, create=False)
+    groups = _groups(opened, name, experiments, scale=scale, data=data, seed=seed)
     if json:
-        tables = (load_results(opened, experiment, group=group) for group in groups)
+        tables = (load_results(opened, experiment, group=group) for experiment, group in groups)
         _print_json([record for results in tables for record in records_of(results)])
     else:
-        _print_tables(opened, experiment, groups)
+        _print_tables(opened, groups)
 
 
 def report(
@@ -215,13 +211,43 @@ def _mistake(error: ValueError) -> str:
     raise error
 
 
-def _find(name: str) -> "Experiment":
-    from goodminima.run import find_experiment
+def _find_all(name: str) -> "tuple[Experiment, ...]":
+    from goodminima.run import find_experiments
 
     try:
-        return find_experiment(name)
+        return find_experiments(name)
     except ValueError as error:
         _fail(str(error))
+
+
+def _check_shared_options(experiments: "Sequence[Experiment]", *, data: str | None, only: str | None) -> None:
+    """Several experiments share the data, where any of them takes data, but not the names of their cells."""
+    from goodminima.run import BadOption
+
+    if len(experiments) == 1:
+        return
+    if only is not None:
+        raise BadOption("only", only, "names cells of one experiment; name that instead of all of a paper")
+    if data is not None and not any(experiment.data for experiment in experiments):
+        raise BadOption("data", data, "these experiments make their own toy data; leave this option out")
+
+
+def _run_one(experiment: "Experiment", store: "Store", workers: int | None, **asked: Any) -> int:
+    """Runs one experiment, shows its table, and returns how many replicates failed; Ctrl-C ends the program."""
+    from goodminima.run import RunInterrupted
+    from goodminima.run import run as run_experiment
+    from goodminima.run.live import LiveLine
+
+    try:
+        with LiveLine() as live:
+            report = run_experiment(experiment, store=store, executor=_executor(workers), listen=live, **asked)
+    except RunInterrupted as interrupted:
+        _tell_failures(interrupted.report.failures, store)
+        _tell(_stopped(interrupted.report))
+        sys.exit(130)
+    _print_tables(store, [(experiment, report.group)])
+    _tell_failures(report.failures, store)
+    return len(report.failures)
 
 
 def _executor(workers: int | None) -> "AbstractExecutor":
@@ -241,34 +267,42 @@ def _existing(url: str) -> "Store | None":
 
 
 def _groups(
-    store: "Store", experiment: "Experiment", *, scale: str | None, data: str | None, seed: int | None
-) -> list["Group"]:
+    store: "Store",
+    name: str,
+    experiments: "Sequence[Experiment]",
+    *,
+    scale: str | None,
+    data: str | None,
+    seed: int | None,
+) -> "list[tuple[Experiment, Group]]":
     from goodminima.run import BadOption
     from goodminima.run.request import data_name, known_scale
 
     asked: dict[str, Any] = {
-        "experiment": experiment.name,
         "scale": None if scale is None else known_scale(scale),
         "data": None if data is None else data_name(data),
         "seed": seed,
     }
     asked = {option: value for option, value in asked.items() if value is not None}
-    groups = [group for group in store.groups() if all(getattr(group, key) == asked[key] for key in asked)]
+    fitting = [group for group in store.groups() if all(getattr(group, key) == asked[key] for key in asked)]
+    groups = [(each, group) for each in experiments for group in fitting if group.experiment == each.name]
     if not groups:
-        wanted = ", ".join(f"{option} {value}" for option, value in asked.items())
-        raise BadOption("store", store, f"holds nothing of {wanted}; `goodminima run {experiment.name}` fills it")
+        wanted = ", ".join([f"experiment {name}", *(f"{option} {value}" for option, value in asked.items())])
+        raise BadOption("store", store, f"holds nothing of {wanted}; `goodminima run {name}` fills it")
     return groups
 
 
-def _print_tables(store: "Store", experiment: "Experiment", groups: Sequence["Group"]) -> None:
+def _print_tables(store: "Store", groups: "Sequence[tuple[Experiment, Group]]") -> None:
     from rich.console import Console
 
-    from goodminima.report.tables import print_table, table_of
+    from goodminima.report.render import print_table
+    from goodminima.report.tables import tables_of
     from goodminima.run import load_results
 
     console = Console(width=None if sys.stdout.isatty() else 150)  # a file has no width of its own
-    for group in groups:
-        print_table(table_of(load_results(store, experiment, group=group)), console)
+    for experiment, group in groups:
+        for table in tables_of(load_results(store, experiment, group=group)):
+            print_table(table, console)
 
 
 def _print_json(records: list[dict[str, Any]]) -> None:

@@ -192,3 +192,18 @@ def test_two_runs_at_once_on_one_store_share_the_work(tmp_path: Path):
     assert [process.returncode for process in processes] == [0, 0]
     assert outputs[0] == outputs[1]
     assert stored(tmp_path) == 12
+
+
+def test_all_of_a_paper_shares_no_cell_names(tmp_path: Path):
+    code, _, err = goodminima("run", "chiang2023/all", "--scale", "smoke", "--only", "n=4/*", folder=tmp_path)
+    assert code == 2
+    assert err == "goodminima: --only n=4/*: names cells of one experiment; name that instead of all of a paper\n"
+
+
+def test_all_of_a_paper_is_shown_together(tmp_path: Path):
+    for name in ("figure1", "figure2"):
+        words = ("--scale", "smoke", "--replicates", "1", "--workers", "1")
+        assert goodminima("run", f"chiang2023/{name}", *words, folder=tmp_path)[0] == 0
+    code, out, _ = goodminima("show", "chiang2023/all", folder=tmp_path)
+    assert code == 0
+    assert out.index("chiang2023/figure1") < out.index("chiang2023/figure2")

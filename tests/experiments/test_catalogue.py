@@ -2,9 +2,9 @@
 
 import pytest
 
-from goodminima.experiments.catalogue import EXPERIMENTS, find
+from goodminima.experiments.catalogue import EXPERIMENTS, find, of_paper
 from goodminima.experiments.experiment import Cell, Context, Experiment, Progress
-from goodminima.report.figures import _PICTURES
+from goodminima.report.figures import PICTURES
 
 SMOKE = [(experiment, cell) for experiment in EXPERIMENTS for cell in experiment.cells_at("smoke")]
 
@@ -55,7 +55,7 @@ def test_printed_rows_have_values_in_range_and_better_than_chance_at_low_loss() 
 
 
 def test_pictures_exist_and_names_are_unique() -> None:
-    assert {experiment.picture for experiment in EXPERIMENTS} <= {None, *_PICTURES}
+    assert {experiment.picture for experiment in EXPERIMENTS} <= {None, *PICTURES}
     names = [experiment.name for experiment in EXPERIMENTS]
     assert len(set(names)) == len(names)
 
@@ -63,3 +63,9 @@ def test_pictures_exist_and_names_are_unique() -> None:
 def test_an_unknown_name_lists_the_choices_and_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"did you mean 'chiang2023/table2'\? there are chiang2023/figure1"):
         find("chiang2023/tabel2")
+
+
+def test_a_paper_is_all_its_experiments() -> None:
+    assert [each.name for each in of_paper("chiang2023")] == [e.name for e in EXPERIMENTS if "chiang2023/" in e.name]
+    with pytest.raises(ValueError, match=r"no such paper: 'chang2023'; did you mean 'chiang2023'\?"):
+        of_paper("chang2023")

@@ -5,8 +5,9 @@ import pytest
 from fixed_results import EXPERIMENT, GROUP, RESULTS
 from rich.console import Console
 
-from goodminima.experiments.experiment import Outcome
-from goodminima.report.tables import as_markdown, described, print_table, table_of
+from goodminima.experiments.experiment import Claim, Outcome
+from goodminima.report.render import as_markdown, print_table
+from goodminima.report.tables import Table, described, tables_of
 from goodminima.run import Results
 
 TERMINAL = """
@@ -49,6 +50,11 @@ scale laptop, digits, seed 0, cpu; mean ± standard error (n), in %
 - 7 stored replicates were made with other settings than today's and have no part here.
 - Ours is smaller.
 """
+
+
+def table_of(results: Results) -> Table:
+    (table,) = tables_of(results)
+    return table
 
 
 def in_terminal(results: Results, width: int = 150) -> str:
@@ -124,3 +130,44 @@ def test_many_different_notes_are_counted():
 def test_a_folder_goes_by_its_own_name():
     group = dataclasses.replace(GROUP, data="/somewhere/far/mnist")
     assert described(group) == "scale laptop, mnist, seed 0, cpu"
+
+
+STATEMENTS = """
+| cell | statement | measured | bound | holds |
+| --- | --- | --- | --- | --- |
+| n=2/sgd | it closes | 0.002±0.001 (2) | < 0.005 | yes (2 of 2) |
+| n=2/sgd | it grows | 2±1 (2) | > 1.5 | **no (1 of 2)** |
+| n=2/sgd | it is one | 1.02 (1 of 2) | 0.99 to 1.01 | **no (0 of 2)** |
+
+- 1 of 3 statements hold.
+"""
+
+
+def test_statements_have_a_line_each_with_their_bound_and_how_often_they_hold():
+    claims = {"gap": Claim("it closes", below=0.005), "norm": Claim("it grows", above=1.5)}
+    claims["limit"] = Claim("it is one", 0.99, 1.01)
+    cell = dataclasses.replace(EXPERIMENT.cells[1], measures=tuple(claims), printed={}, claims=claims)
+    outcomes = [
+        Outcome(values={"gap": 1e-3, "norm": 1.0, "limit": None}, note="a"),
+        Outcome(values={"gap": 3e-3, "norm": 3.0, "limit": 1.02}),
+    ]
+    markdown = as_markdown(table_of(with_outcomes(cell, outcomes, percent=False)))
+    assert STATEMENTS.strip() in markdown
+
+
+def test_a_measure_that_is_printed_and_claimed_is_in_both_tables():
+    cell = dataclasses.replace(EXPERIMENT.cells[0], claims={"(0.3, 0.35]": Claim("better than chance", above=0.5)})
+    values, statements = tables_of(with_outcomes(cell, [Outcome(values={"(0.3, 0.35]": 0.66})]))
+    assert values.columns == cell.measures
+    assert [entry.ours for entry in statements.rows[0].entries] == ["66.0 (1)", "> 50.0", "yes (1 of 1)"]
+    assert not values.remarks
+    assert statements.remarks == EXPERIMENT.remarks
+
+
+def test_a_replicate_that_averaged_over_many_brings_its_own_error():
+    low = "(0.3, 0.35]"
+    printed = {low: EXPERIMENT.cells[0].printed[low]}
+    cell = dataclasses.replace(EXPERIMENT.cells[0], measures=(low,), printed=printed)
+    (row,) = table_of(with_outcomes(cell, [Outcome(values={low: 0.68}, errors={low: 0.01})])).rows
+    assert row.entries[0].ours == "68.0±1.0 (1)"
+    assert row.entries[0].diff == "+0.8σ"

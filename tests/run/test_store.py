@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import multiprocessing
 import sqlite3
@@ -17,6 +18,7 @@ IDENTITY = Identity(
 GROUP = Group(experiment="paper/table", scale="smoke", data="", seed=0, device="cpu")
 OUTCOME = Outcome(
     values={"low": 0.25, "high": None},
+    errors={"low": 0.01},
     counts={"guesses": 10**12},
     arrays={"curve": np.arange(6, dtype=np.float32).reshape(2, 3).T, "scalar": np.array(1.5)},
     note="budget ended",
@@ -32,6 +34,7 @@ def test_what_was_saved_comes_back(store: Store):
     (row,) = store.rows(GROUP)
     assert row.identity == IDENTITY
     assert row.outcome.values == OUTCOME.values
+    assert row.outcome.errors == OUTCOME.errors
     assert row.outcome.counts == OUTCOME.counts
     assert row.outcome.note == OUTCOME.note
     assert {name: array.shape for name, array in row.outcome.arrays.items()} == {"curve": (3, 2), "scalar": ()}
@@ -135,3 +138,12 @@ def test_a_password_is_never_printed() -> None:
         Store("postgresql+nodriver://user:hunter2@localhost/results")
     assert "hunter2" not in str(caught.value)
     assert "user:***@localhost" in str(caught.value)
+
+
+def test_a_store_of_an_earlier_version_goes_on(store: Store):
+    save(store)
+    with contextlib.closing(sqlite3.connect(store.file)) as connection, connection:
+        connection.execute("ALTER TABLE replicates DROP COLUMN errors")
+    again = Store(str(store.file), create=False)
+    assert [row.outcome.errors for row in again.rows(GROUP)] == [{}]
+    assert save(again, dataclasses.replace(IDENTITY, replicate=1))

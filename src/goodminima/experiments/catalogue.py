@@ -1,6 +1,7 @@
 """The explicit list of what can be run."""
 
 import difflib
+from collections.abc import Iterable
 
 from goodminima.experiments.chiang2023.figure1 import FIGURE1
 from goodminima.experiments.chiang2023.figure2 import FIGURE2
@@ -20,8 +21,24 @@ def find(name: str) -> Experiment:
         ValueError: If there is none; it lists those there are and the nearest.
     """
     by_name = {experiment.name: experiment for experiment in EXPERIMENTS}
-    if name in by_name:
-        return by_name[name]
-    near = difflib.get_close_matches(name, by_name, n=1, cutoff=0.5)
+    if name not in by_name:
+        raise ValueError(_no_such("experiment", name, by_name))
+    return by_name[name]
+
+
+def of_paper(paper: str) -> tuple[Experiment, ...]:
+    """The experiments of a paper, `chiang2023` say, in order.
+
+    Raises:
+        ValueError: If there are none; it lists the papers there are and the nearest.
+    """
+    found = tuple(experiment for experiment in EXPERIMENTS if experiment.name.split("/")[0] == paper)
+    if not found:
+        raise ValueError(_no_such("paper", paper, dict.fromkeys(each.name.split("/")[0] for each in EXPERIMENTS)))
+    return found
+
+
+def _no_such(kind: str, name: str, choices: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, choices := list(choices), n=1, cutoff=0.5)
     hint = f" did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"no such experiment: {name!r};{hint} there are {', '.join(by_name)}")
+    return f"no such {kind}: {name!r};{hint} there are {', '.join(choices)}"

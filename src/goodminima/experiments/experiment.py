@@ -20,6 +20,29 @@ class Printed:
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a paper states about a measured value, with the bound that decides whether it holds: above < value < below.
+
+    >>> claim = Claim("the margin gap closes", below=5e-3)
+    >>> claim.holds(1e-3), claim.holds(1e-2), claim.holds(None)
+    (True, False, False)
+    """
+
+    statement: str
+    above: float = -math.inf
+    below: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.above < self.below or (math.isinf(self.above) and math.isinf(self.below)):
+            raise ValueError(f"Claim {self.statement!r}: nothing decides it: above {self.above}, below {self.below}")
+
+    def holds(self, value: float | None) -> bool:
+        """Whether a measured value is within the bound; a missing one is not."""
+        return value is not None and self.above < value < self.below
+
+
+@final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
     """A unit of work whose every replicate fills all its measures: one row of a table, say, with all its loss bins.
@@ -29,17 +52,19 @@ class Cell:
         settings: What the experiment's function needs to know: sample count, optimiser, ...
         measures: The names of the values that a replicate returns, in the order of the table's columns.
         printed: The paper's value of each measure that it prints.
+        claims: What the paper states about a measure; a measure may have a printed value, a claim, both or neither.
     """
 
     name: str
     settings: Mapping[str, Any]
     measures: tuple[str, ...]
     printed: Mapping[str, Printed] = field(default_factory=dict)
+    claims: Mapping[str, Claim] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        unknown = set(self.printed) - set(self.measures)
+        unknown = (set(self.printed) | set(self.claims)) - set(self.measures)
         if unknown:
-            raise ValueError(f"Cell {self.name!r}: printed values for measures it does not have: {sorted(unknown)}")
+            raise ValueError(f"Cell {self.name!r}: printed or claimed, but not measured: {sorted(unknown)}")
 
 
 @final
@@ -123,12 +148,14 @@ class Outcome:
 
     Args:
         values: Measure -> its value, or None where this replicate found nothing to measure (counted, never dropped).
+        errors: Measure -> standard error of its value, where the replicate itself averaged over many (episodes, rays).
         counts: Integers worth keeping: guesses, hits per bin, members trained. Adding two replicates' counts is valid.
         arrays: What the picture needs: small float arrays, stored as safetensors.
         note: One line on anything unusual: a budget that ended first.
     """
 
     values: Mapping[str, float | None]
+    errors: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     note: str = ""
@@ -210,8 +237,12 @@ class Summary:
         return (self.mean - self.printed.mean) / combined if combined > 0 else None
 
 
-def summarise(values: Sequence[float | None], printed: Printed | None = None) -> Summary:
+def summarise(
+    values: Sequence[float | None], printed: Printed | None = None, *, within: float | None = None
+) -> Summary:
     """Mean and standard error over replicates; a replicate without a value is counted but has no part in the mean.
+
+    A single replicate has no spread; `within`, its own standard error where it has one, stands in.
 
     >>> summary = summarise([0.5, 0.7, None], Printed(0.65, 0.05))
     >>> summary.n, summary.replicates, round(summary.mean, 3), round(summary.standard_error, 3)
@@ -221,5 +252,5 @@ def summarise(values: Sequence[float | None], printed: Printed | None = None) ->
     """
     seen = np.array([value for value in values if value is not None], dtype=np.float64)
     mean = float(seen.mean()) if len(seen) else None
-    error = float(seen.std(ddof=1) / math.sqrt(len(seen))) if len(seen) > 1 else None
+    error = float(seen.std(ddof=1) / math.sqrt(len(seen))) if len(seen) > 1 else within
     return Summary(n=len(seen), replicates=len(values), mean=mean, standard_error=error, printed=printed)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from goodminima.experiments.experiment import Experiment
-from goodminima.report.tables import as_markdown, described, table_of
+from goodminima.report.render import as_markdown
+from goodminima.report.tables import described, tables_of
 from goodminima.run.executors import find_experiment
 from goodminima.run.provenance import as_json
 from goodminima.run.results import Results, load_results
@@ -52,7 +53,7 @@ def _write_page(results: Results, folder: Path) -> str:
     """Writes the page of one table; returns the section of the index that leads to it."""
     experiment, name = results.experiment, slug(results.group)
     picture = _draw(experiment, results, folder / f"{name}.png")
-    table = as_markdown(table_of(results))
+    table = "\n".join(as_markdown(each) for each in tables_of(results))
     about = f"{experiment.claim} ({experiment.source})"
     page = [f"# {experiment.title}", "", about, "", table, *picture, "## Where this comes from", "", *_origin(results)]
     (folder / f"{name}.md").write_text("\n".join(page) + "\n", encoding="utf-8")

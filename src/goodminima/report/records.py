@@ -1,9 +1,10 @@
 """Results as records for other programs: one per measure of each cell."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
-from goodminima.experiments.experiment import SCALES, Cell, Experiment
+from goodminima.experiments.experiment import SCALES, Cell, Claim, Experiment
 from goodminima.run.provenance import as_json
 from goodminima.run.request import group_of
 from goodminima.run.results import Results, empty_results, load_results
@@ -16,7 +17,8 @@ def records_of(results: Results) -> list[Record]:
     """One record per measure of each cell, in the table's order.
 
     Means and standard errors are fractions where the table shows per cent. `n` counts the replicates with a value,
-    `replicates` all; `difference` is (ours - paper's) in combined standard errors. What there is not, is None.
+    `replicates` all; `difference` is (ours - paper's) in combined standard errors; `holding` counts the replicates in which
+    above < value < below, so that the `statement` holds. What there is not, is None.
     """
     return [_record(results, cell, measure) for cell in results.cells for measure in cell.measures]
 
@@ -36,10 +38,20 @@ def _record(results: Results, cell: Cell, measure: str) -> Record:
         "paper_mean": printed.mean if printed else None,
         "paper_standard_error": printed.standard_error if printed else None,
         "difference": summary.difference,
+        **_claimed(cell.claims.get(measure)),
+        "holding": results.holding(cell, measure),
         "data": group.data or None,
         "seed": group.seed,
         "device": group.device,
     }
+
+
+def _claimed(claim: Claim | None) -> Record:
+    """A statement and its bounds; JSON has no infinity."""
+    if claim is None:
+        return {"statement": None, "above": None, "below": None}
+    above, below = (edge if math.isfinite(edge) else None for edge in (claim.above, claim.below))
+    return {"statement": claim.statement, "above": above, "below": below}
 
 
 def catalogue_records(experiments: Iterable[Experiment], store: Store | None) -> list[Record]:

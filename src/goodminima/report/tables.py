@@ -1,17 +1,13 @@
-"""The table of an experiment: ours beside the paper's, in the terminal and in Markdown."""
+"""The tables of an experiment: ours beside the paper's, and what the paper states beside what was measured."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from rich import box
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
-
-from goodminima.experiments.experiment import Cell, Summary
+from goodminima.experiments.experiment import Cell, Claim, Experiment, Summary
 from goodminima.run.results import Results
 from goodminima.run.store import Group
 
@@ -23,7 +19,7 @@ NOTES_SHOWN = 3  # different notes told per cell; the rest are counted
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One measure of one row: the lines `ours`, `paper` and `diff`, and whether they differ by much."""
+    """One measure of one row: the lines `ours`, `paper` and `diff`, and whether it stands out as far from the paper's."""
 
     ours: str = ""
     paper: str = ""
@@ -62,25 +58,75 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     compared: bool
-    footnotes: tuple[str, ...]
-    remarks: tuple[str, ...]
+    footnotes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
-def table_of(results: Results) -> Table:
-    """The table of an experiment's results."""
+def tables_of(results: Results) -> tuple[Table, ...]:
+    """What there is to show of an experiment: its values, its statements, or both; notes stand under the last."""
+    tables = [table for table in (_values(results), _statements(results)) if table.rows]
+    footnotes, remarks = tuple(_footnotes(results)), results.experiment.remarks
+    last = replace(tables[-1], footnotes=(*tables[-1].footnotes, *footnotes), remarks=remarks)
+    return (*tables[:-1], last)
+
+
+def _values(results: Results) -> Table:
+    """The measures, ours beside the paper's; one that is claimed and not printed is left to the statements."""
     experiment = results.experiment
-    columns = tuple(dict.fromkeys(measure for cell in results.cells for measure in cell.measures))
-    labels = experiment.row_labels or ("cell",)
+    shown = {
+        cell.name: [m for m in cell.measures if m in cell.printed or m not in cell.claims] for cell in results.cells
+    }
+    cells = [cell for cell in results.cells if shown[cell.name]]
+    columns = tuple(dict.fromkeys(measure for cell in cells for measure in shown[cell.name]))
     return Table(
-        title=f"{experiment.name}: {experiment.title} [{experiment.source}]",
+        title=_title(experiment),
         subtitle=f"{described(results.group)}; mean ± standard error (n){', in %' if experiment.percent else ''}",
-        labels=labels,
+        labels=experiment.row_labels or ("cell",),
         columns=columns,
-        rows=tuple(_row(results, cell, columns) for cell in results.cells),
-        compared=any(cell.printed for cell in results.cells),
-        footnotes=tuple(_footnotes(results)),
-        remarks=experiment.remarks,
+        rows=tuple(_row(results, cell, columns) for cell in cells),
+        compared=any(cell.printed for cell in cells),
     )
+
+
+def _statements(results: Results) -> Table:
+    """One row per statement: measured, the bound that decides it, and in how many replicates it holds."""
+    claims = [(cell, measure) for cell in results.cells for measure in cell.measures if measure in cell.claims]
+    rows = tuple(_statement(results, cell, measure) for cell, measure in claims)
+    holding = sum(not row.entries[-1].far and row.entries[-1].ours != NOTHING for row in rows)
+    return Table(
+        title=_title(results.experiment),
+        subtitle=f"{described(results.group)}; measured: mean ± standard error (replicates)",
+        labels=("cell", "statement"),
+        columns=("measured", "bound", "holds"),
+        rows=rows,
+        compared=False,
+        footnotes=(f"{holding} of {len(rows)} statements hold.",),
+    )
+
+
+def _statement(results: Results, cell: Cell, measure: str) -> Row:
+    percent, claim = results.experiment.percent, cell.claims[measure]
+    summary = results.summary(cell, measure)
+    held, ran = results.holding(cell, measure), summary.replicates
+    verdict = NOTHING if not ran else f"{'yes' if held == ran else 'no'} ({held} of {ran})"
+    entries = (
+        Entry(ours=_ours(summary, percent=percent)),
+        Entry(ours=_bound(claim, percent=percent)),
+        Entry(ours=verdict, far=held != ran),
+    )
+    return Row(labels=(cell.name, claim.statement), entries=entries)
+
+
+def _bound(claim: Claim, *, percent: bool) -> str:
+    """`< 0.005`, `> 2`, `0.99 to 1.01`."""
+    low, high = (_spread(edge, None, percent=percent) for edge in (claim.above, claim.below))
+    if math.isinf(claim.above):
+        return f"< {high}"
+    return f"> {low}" if math.isinf(claim.below) else f"{low} to {high}"
+
+
+def _title(experiment: Experiment) -> str:
+    return f"{experiment.name}: {experiment.title} [{experiment.source}]"
 
 
 def described(group: Group) -> str:
@@ -154,81 +200,3 @@ def _notes(results: Results, cell: Cell) -> Iterator[str]:
     if len(noted) > NOTES_SHOWN:
         rest = noted.total() - sum(times for _, times in noted.most_common(NOTES_SHOWN))
         yield f"{cell.name}: {rest} of {len(outcomes)} replicates: other notes"
-
-
-def print_table(table: Table, console: Console) -> None:
-    """Shows a table in a terminal; one too wide for it is continued below, with its labels repeated."""
-    console.print(Text(table.title, style="bold"), soft_wrap=True)
-    console.print(Text(table.subtitle, style="dim"), soft_wrap=True)
-    for columns in _that_fit(table, console.width):
-        console.print(_as_rich(table, columns))
-    for line in (*table.footnotes, *table.remarks):
-        console.print(Text(line), soft_wrap=True)
-
-
-def _that_fit(table: Table, width: int) -> Iterator[list[int]]:
-    """Numbers of the columns, in portions that fit into a width beside the labels."""
-    gap = 2  # a space of padding and one of the box
-    labels = [max(len(name), *(len(row.labels[i]) for row in table.rows)) + gap for i, name in enumerate(table.labels)]
-    room = width - sum(labels) - (len("paper") + gap) * table.compared - gap
-    portion, used = list[int](), 0
-    for number, name in enumerate(table.columns):
-        entries = [row.entries[number] for row in table.rows]
-        wide = max(len(text) for entry in entries for text in (name, entry.ours, entry.paper, entry.diff)) + gap
-        if portion and used + wide > room:
-            yield portion
-            portion, used = [], 0
-        portion.append(number)
-        used += wide
-    yield portion
-
-
-def _as_rich(table: Table, columns: Sequence[int]) -> RichTable:
-    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in table.labels:
-        shown.add_column(Text(name), overflow="fold")
-    if table.compared:
-        shown.add_column("")
-    for number in columns:
-        shown.add_column(Text(table.columns[number]), overflow="fold")
-    for row in table.rows:
-        labels = [Text(label) for label in row.labels]
-        entries = [row.entries[number] for number in columns]
-        is_compared = any(entry.paper for entry in row.entries)
-        kinds = [Text("\n".join(_kinds(is_compared)), style="dim")] if table.compared else []
-        shown.add_row(*labels, *kinds, *(_as_text(entry) for entry in entries), end_section=is_compared)
-    return shown
-
-
-def _as_text(entry: Entry) -> Text:
-    if not entry.paper:
-        return Text(entry.ours, style="bold")
-    style = "bold red" if entry.far else "dim"
-    return Text("\n").join([Text(entry.ours, style="bold"), Text(entry.paper), Text(entry.diff, style=style)])
-
-
-def _kinds(is_compared: bool) -> tuple[str, ...]:
-    return ("ours", "paper", "diff") if is_compared else ("ours",)
-
-
-def as_markdown(table: Table) -> str:
-    """The same table in Markdown; differences of more than three combined standard errors are bold."""
-    kinds = [""] if table.compared else []
-    head = [*table.labels, *kinds, *table.columns]
-    lines = [_markdown_line(head), _markdown_line(["---"] * len(head))]
-    for row in table.rows:
-        is_compared = any(entry.paper for entry in row.entries)
-        kinds = ["<br>".join(_kinds(is_compared))] if table.compared else []
-        lines.append(_markdown_line([*row.labels, *kinds, *(_as_markdown(entry) for entry in row.entries)]))
-    below = [f"- {line}" for line in (*table.footnotes, *table.remarks)]
-    return "\n".join([table.subtitle, "", *lines, "", *below]).rstrip() + "\n"
-
-
-def _as_markdown(entry: Entry) -> str:
-    if not entry.paper:
-        return entry.ours
-    return "<br>".join([entry.ours, entry.paper, f"**{entry.diff}**" if entry.far else entry.diff])
-
-
-def _markdown_line(words: Sequence[str]) -> str:
-    return f"| {' | '.join(word.replace('|', '&#124;') for word in words)} |"

@@ -7,6 +7,7 @@ from goodminima.run.executors import (
     InlineExecutor,
     ProcessExecutor,
     find_experiment,
+    find_experiments,
 )
 from goodminima.run.listener import Listener, Plan
 from goodminima.run.options import BadOption
@@ -32,6 +33,7 @@ __all__ = [
     "Store",
     "empty_results",
     "find_experiment",
+    "find_experiments",
     "load_results",
     "run",
 ]

@@ -82,6 +82,17 @@ def find_experiment(name: str) -> Experiment:
     return found
 
 
+def find_experiments(name: str) -> tuple[Experiment, ...]:
+    """Every experiment of a paper for `paper/all`; otherwise the one that `find_experiment` finds.
+
+    Raises:
+        ValueError: There is none of this name.
+    """
+    from goodminima.experiments.catalogue import of_paper
+
+    return of_paper(name.removesuffix("/all")) if name.endswith("/all") else (find_experiment(name),)
+
+
 def compute(experiment: Experiment, unit: Unit, report: Callable[[Progress], None]) -> Result:
     """Runs one replicate here and now; an exception in it becomes a `Failed`."""
     started = time.perf_counter()

@@ -51,8 +51,18 @@ class Results:
 
     def summary(self, cell: Cell, measure: str) -> Summary:
         """One measure of one cell over the replicates that were asked for it, beside the paper's value."""
-        values = [outcome.values[measure] for outcome in self.outcomes(cell.name) if measure in outcome.values]
-        return summarise(values, cell.printed.get(measure))
+        asked = [outcome for outcome in self.outcomes(cell.name) if measure in outcome.values]
+        within = asked[0].errors.get(measure) if len(asked) == 1 else None
+        return summarise([outcome.values[measure] for outcome in asked], cell.printed.get(measure), within=within)
+
+    def holding(self, cell: Cell, measure: str) -> int | None:
+        """In how many replicates what is claimed of a measure holds; None if nothing is claimed."""
+        claim = cell.claims.get(measure)
+        if claim is None:
+            return None
+        return sum(
+            claim.holds(outcome.values[measure]) for outcome in self.outcomes(cell.name) if measure in outcome.values
+        )
 
     def all_replicates(self) -> list[Replicate]:
         """Every replicate, cell by cell."""

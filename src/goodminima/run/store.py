@@ -62,6 +62,7 @@ replicates = sql.Table(
     *identity_columns(),
     Column("configuration", JSON, nullable=False),
     Column("values", JSON, nullable=False),
+    Column("errors", JSON),
     Column("counts", JSON, nullable=False),
     Column("arrays", LargeBinary),
     Column("note", Text, nullable=False),
@@ -134,6 +135,7 @@ class Store:
                 self._create_patiently()
             elif not sql.inspect(self.engine).has_table(replicates.name):
                 raise BadOption("store", self.shown, "a database, but not a store of goodminima; name another file")
+            self._bring_up_to_date()
 
     def _check_place(self, parsed: sql.URL, *, create: bool) -> None:
         if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
@@ -162,6 +164,15 @@ class Store:
                 connection.execute(sql.schema.CreateTable(table, if_not_exists=True))
             connection.execute(sql.delete(claims).where(claims.c.pid < 0))  # fails here and now if it cannot be written
 
+    def _bring_up_to_date(self) -> None:
+        """Gives a store that an earlier version made the columns which came later; they are empty in its old rows."""
+        held = {column["name"] for column in sql.inspect(self.engine).get_columns(replicates.name)}
+        for column in replicates.columns:
+            if column.name not in held:
+                kind = column.type.compile(self.engine.dialect)
+                with self.engine.begin() as connection:
+                    connection.exec_driver_sql(f"ALTER TABLE {replicates.name} ADD COLUMN {column.name} {kind}")
+
     def save(
         self, identity: Identity, outcome: Outcome, *, configuration: Mapping[str, Any], seconds: float, device: str
     ) -> bool:
@@ -174,6 +185,7 @@ class Store:
             **_columns(identity),
             "configuration": dict(configuration),
             "values": dict(outcome.values),
+            "errors": dict(outcome.errors),
             "counts": dict(outcome.counts),
             "arrays": _packed(outcome.arrays),
             "note": outcome.note,
@@ -245,7 +257,9 @@ def _replicate(row: sql.RowMapping) -> Replicate:
     arrays = safetensors.numpy.load(row["arrays"]) if row["arrays"] else {}
     return Replicate(
         identity=Identity(**{name: row[name] for name in IDENTITY}),
-        outcome=Outcome(values=row["values"], counts=row["counts"], arrays=arrays, note=row["note"]),
+        outcome=Outcome(
+            values=row["values"], errors=row["errors"] or {}, counts=row["counts"], arrays=arrays, note=row["note"]
+        ),
         seconds=row["seconds"],
         device=row["device"],
         versions=row["versions"],

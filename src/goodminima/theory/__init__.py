@@ -1,1 +1,1 @@
-"""The implicit-bias programme: each theorem as float64 numerics, its exact reference beside it."""
+"""Where gradient descent goes: one file per theorem, its exact reference beside it."""

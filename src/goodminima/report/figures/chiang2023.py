@@ -1,12 +1,7 @@
-"""Pictures. Nothing here computes results; nothing elsewhere draws."""
+"""The pictures of Chiang et al. 2023."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-import matplotlib
-
-matplotlib.use("Agg")  # files only: no display is needed, and none is opened
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,16 +23,7 @@ _REGIONS = ListedColormap(["#fbe3d6", "#d6e6f4"])
 _POINTS = ("#d55e00", "#0072b2")
 
 
-def draw(experiment: Experiment, results: "Results", path: Path) -> None:
-    """Draws the experiment's picture from stored results into a PNG file at `path`."""
-    if experiment.picture is None or experiment.picture not in _PICTURES:
-        raise ValueError(f"{experiment.name} has picture {experiment.picture!r}; there are {', '.join(_PICTURES)}")
-    figure = _PICTURES[experiment.picture](experiment, results)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
-def _wedge(experiment: Experiment, results: "Results") -> Figure:
+def wedge(experiment: Experiment, results: "Results") -> Figure:
     """The two curves the points come from, and the sample."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharex=True, sharey=True)
     outcome = next(iter(results.outcomes(experiment.cells[0].name)))
@@ -50,7 +36,7 @@ def _wedge(experiment: Experiment, results: "Results") -> Figure:
     return figure
 
 
-def _boundaries(experiment: Experiment, results: "Results") -> Figure:
+def boundaries(experiment: Experiment, results: "Results") -> Figure:
     """Nine decision boundaries per cell: replicates and in them optimisers down, the other label across."""
     methods = list(dict.fromkeys(cell.settings["optimizer"] for cell in results.cells))
     label = next(name for name in experiment.row_labels if name != "optimizer")
@@ -96,7 +82,7 @@ def _scatter(ax: Axes, arrays: Mapping[str, np.ndarray], *, size: float) -> None
             ax.scatter(chosen[:, 0], chosen[:, 1], s=size, facecolor=face, edgecolor=colour, linewidth=0.6, zorder=3)
 
 
-def _accuracy_by_loss(experiment: Experiment, results: "Results") -> Figure:
+def accuracy_by_loss(experiment: Experiment, results: "Results") -> Figure:
     """Test accuracy against the loss bin, a panel per sample count: ours with error bars, the paper's dashed."""
     counts = sorted({cell.settings["samples"] for cell in results.cells})
     figure, axes = plt.subplots(
@@ -135,10 +121,3 @@ def _line_of(ax: Axes, cell: Cell, results: "Results") -> None:
     ax.errorbar(middles, ours, yerr=errors, color=_COLOURS[kind], marker="o", ms=3.5, lw=1.6, capsize=2, label=name)
     printed = np.array([100 * cell.printed[m].mean if m in cell.printed else np.nan for m in cell.measures])
     ax.plot(middles, printed, color=_COLOURS[kind], ls="--", lw=1, alpha=0.7)
-
-
-_PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
-    "wedge": _wedge,
-    "boundaries": _boundaries,
-    "accuracy_by_loss": _accuracy_by_loss,
-}

@@ -1,0 +1,1 @@
+"""The implicit-bias programme: every theorem run against its exact reference, one entry each."""

@@ -1,0 +1,33 @@
+"""Pictures: a module per paper. Nothing here computes results; nothing elsewhere draws."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+
+matplotlib.use("Agg")  # files only: no display is needed, and none is opened
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from goodminima.experiments.experiment import Experiment
+from goodminima.report.figures import chiang2023
+
+if TYPE_CHECKING:
+    from goodminima.run.results import Results
+
+PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
+    "wedge": chiang2023.wedge,
+    "boundaries": chiang2023.boundaries,
+    "accuracy_by_loss": chiang2023.accuracy_by_loss,
+}
+
+
+def draw(experiment: Experiment, results: "Results", path: Path) -> None:
+    """Draws the experiment's picture from stored results into a PNG file at `path`."""
+    if experiment.picture is None or experiment.picture not in PICTURES:
+        raise ValueError(f"{experiment.name} has picture {experiment.picture!r}; there are {', '.join(PICTURES)}")
+    figure = PICTURES[experiment.picture](experiment, results)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
