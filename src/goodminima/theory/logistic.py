@@ -142,11 +142,15 @@ class Asymptote:
         return np.log(times)[:, None] * self.rate + self.offset
 
 
-def asymptote(z: Float[np.ndarray, "n d"], *, step: float) -> Asymptote:
+def asymptote(z: Float[np.ndarray, "n d"], *, step: float | Float[np.ndarray, "n"]) -> Asymptote:
     """Where gradient descent goes, in closed form where the support vectors span the space.
 
     The rate is sum_i a_i z_i. A support vector's pull step e^(-q_i) must grow the rate: it tends to a_i / t, so the
     offset solves <z_i, offset> = log(step / a_i).
+
+    Args:
+        z: (n, d) separable rows.
+        step: The step size; a row of its own weight in the loss has its own.
 
     Raises:
         ValueError: If the data are not separable, or the support vectors are not a basis: then the offset depends on
@@ -163,7 +167,8 @@ def asymptote(z: Float[np.ndarray, "n d"], *, step: float) -> Asymptote:
             "theory.data.planted makes such data"
         )
     pulls = found.weights[support] / found.margin**2  # least_norm = sum_i pulls_i z_i
-    return Asymptote(rate=found.least_norm, offset=np.linalg.solve(z[support], np.log(step / pulls)))
+    steps = np.broadcast_to(step, len(z))[support]
+    return Asymptote(rate=found.least_norm, offset=np.linalg.solve(z[support], np.log(steps / pulls)))
 
 
 def angle(w: Float[np.ndarray, "*batch d"], direction: Float[np.ndarray, "d"]) -> Float[np.ndarray, "*batch"]:
