@@ -76,6 +76,7 @@ struct Bounds {
 
 class GradientPlan;
 struct GradientSpace;
+struct SearchEngine;
 
 // All arrays have the lane innermost; pointers to floats are aligned to `alignment`.
 struct Engine {
@@ -99,6 +100,7 @@ struct Engine {
     // `rounds` x `spin_flops` floating-point operations in registers: what the machine can do at most.
     float (*spin)(std::int64_t rounds);
     Size spin_flops;
+    const SearchEngine* search;
 };
 
 }  // namespace goodminima

@@ -14,10 +14,12 @@
 #include <utility>
 #include <vector>
 
+#include "caches.h"
 #include "engine.h"
 #include "gradient.h"
 #include "program.h"
 #include "screen.h"
+#include "stream.h"
 
 #if defined(__x86_64__)
 
@@ -276,6 +278,8 @@ void generate(const std::string& set, const Array<float>& half_width, const std:
 }  // namespace
 }  // namespace goodminima
 
+#include "search_binding.h"
+
 PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
     using namespace goodminima;
     module.def("instruction_sets", &instruction_sets);
@@ -286,4 +290,5 @@ PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
     module.def("multiply_adds", &multiply_adds);
     module.def("spin", &spin);
     module.def("generate", &generate);
+    bind_pattern_search(module);
 }

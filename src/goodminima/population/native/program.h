@@ -292,4 +292,20 @@ inline Program build_program(const std::vector<Layer>& layers, const std::vector
     return builder.finish();
 }
 
+// Refuses nets in which two layers share a parameter: for what moves or differentiates one parameter of one layer.
+inline void check_disjoint(const Program& program) {
+    std::vector<std::pair<Size, Size>> ranges;
+    for (const auto* stages : {&program.spatial, &program.flat})
+        for (const Stage& stage : *stages) {
+            if (stage.kind != StageKind::dense) continue;
+            ranges.emplace_back(stage.weight, stage.out.channels * static_cast<Size>(stage.taps.size()));
+            if (stage.bias >= 0) ranges.emplace_back(stage.bias, stage.out.channels);
+        }
+    std::sort(ranges.begin(), ranges.end());
+    for (std::size_t i = 1; i < ranges.size(); ++i)
+        if (ranges[i].first < ranges[i - 1].first + ranges[i - 1].second)
+            throw std::invalid_argument("program: two layers share parameter " + std::to_string(ranges[i].first) +
+                                        "; each parameter may belong to one layer only");
+}
+
 }  // namespace goodminima
