@@ -110,17 +110,20 @@ def limit_of(z: Float[np.ndarray, "n d"], *, step: float) -> Limit:
 
 
 def non_separable(seed: int, *, n: int, d: int) -> Float[np.ndarray, "n d"]:
-    """Strictly non-separable rows: standard normal, but the last is minus the sum of the others.
+    """Strictly non-separable rows: standard normal, but the last is minus a positive combination of the others.
 
-    Positive weights then bring the rows to 0, and they span the space, so that no w has <z_i, w> >= 0 for all of them.
+    Positive weights then bring the rows to 0, and they span the space, so that no w has <z_i, w> >= 0 for all of them. The
+    weights are unequal: with equal ones the minimiser would be 0, where descent starts.
 
-    >>> non_separable(0, n=5, d=2).sum(axis=0).round(12).tolist()
-    [0.0, 0.0]
+    >>> rows = non_separable(0, n=5, d=2)
+    >>> bool(((rows @ np.array([1.0, 2.0])) < 0).any())
+    True
     """
     if not 1 <= d < n:
         raise ValueError(f"non_separable: needs 1 <= d < n, got d = {d}, n = {n}")
-    rows = np.random.default_rng(seed).standard_normal((n - 1, d))
-    return np.vstack([rows, -rows.sum(axis=0)])
+    rng = np.random.default_rng(seed)
+    rows, weights = rng.standard_normal((n - 1, d)), rng.uniform(0.2, 2.0, n - 1)
+    return np.vstack([rows, -weights @ rows / np.sqrt(n)])
 
 
 def partly_separable(seed: int, *, n: int, d: int) -> tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, "n"]]:

@@ -104,7 +104,7 @@ def norms_apart(seed: int, *, n: int = 17, d: int = 10) -> Float[np.ndarray, "n 
 
     Rows scatter (0.2 times normal) about one vector whose features run from 1 down to 0.05, with random signs. Draws on
     which some norm's optimum is within 2.5 % of optimal in another are drawn again, since no run could tell these norms
-    apart; only l1 and l1.5 may be near.
+    apart (only l1 and l1.5 may be near); so are draws on which a single row decides some norm's optimum.
     """
     if n < 1 or d < 2:
         raise ValueError(
@@ -114,18 +114,19 @@ def norms_apart(seed: int, *, n: int = 17, d: int = 10) -> Float[np.ndarray, "n 
     for _ in range(_DRAWS):
         centre = np.geomspace(1, 0.05, d) * rng.choice([-1.0, 1.0], d)
         z = centre + 0.2 * rng.standard_normal((n, d))
-        if (z @ centre).min() > 0 and _least_difference(z) > _APART:
+        if (z @ centre).min() > 0 and _tells_norms_apart(z):
             return z
     raise ValueError(
         f"norms_apart: none of {_DRAWS} draws with n = {n}, d = {d} tells the norms apart; take a larger d"
     )
 
 
-def _least_difference(z: Float[np.ndarray, "n d"]) -> float:
-    optima = [max_margin(z, p=p) for p in NORMS]
-    return min(
-        1 - float(margin(z, mine.direction, p=p)) / best.margin
-        for number, mine in enumerate(optima)
-        for p, best in zip(NORMS, optima, strict=True)
-        if p in others(NORMS[number])
+def _tells_norms_apart(z: Float[np.ndarray, "n d"]) -> bool:
+    optima = {p: max_margin(z, p=p) for p in NORMS}
+    if min(len(optimum.support) for optimum in optima.values()) < 2:
+        return False
+    return all(
+        margin(z, optima[p].direction, p=other) < (1 - _APART) * optima[other].margin
+        for p in NORMS
+        for other in others(p)
     )

@@ -53,7 +53,8 @@ STEEPEST_DESCENT = Experiment(
     picture="five_geometries",
     remarks=(
         "Programme, section The geometry enters, which says minimises: steepest descent maximises the margin of its norm.",
-        "17 rows in 10 dimensions with features of unequal size; draws on which the five optima do not differ by 2.5 % are "
-        "drawn again, whatever the runs would give. Exponential loss, steps of length 0.3 / sqrt(t) in the norm.",
+        "17 rows in 10 dimensions with features of unequal size. Draws on which the five optima do not differ by 2.5 %, or a "
+        "single row decides one, are drawn again, whatever the runs would give.",
+        "Exponential loss, steps of length 0.3 / sqrt(t) in the norm.",
     ),
 )
