@@ -40,7 +40,7 @@ def angle_and_margin(experiment: Experiment, results: "Results") -> Figure:
         t = np.expm1(arrays["tau"])
         error.semilogx(t, arrays["error"], color=_ORANGE, lw=1.3, label="training error" if first else None)
         error.semilogx(t, arrays["gap"], color=_BLUE, lw=1.3, label="margin gap" if first else None)
-    error.set_title("Gaussian data: fitted long before the margin is wide", fontsize=10)
+    error.set_title("Gaussian data: fitted long before", fontsize=10)
     error.set_xlabel("t")
     error.set_ylim(-0.03, 1.03)  # the gap is above 1 while points are wrong
     return _finished(figure, angle, gap, error)
