@@ -1,6 +1,6 @@
 """The compiled module, as pyright sees it; `goodminima.population.native` is what the rest of the house calls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,23 @@ def gradient(
     labels: NDArray[np.int64],
     /,
 ) -> NDArray[np.float32]: ...
+def train(
+    set: str,
+    layers: Sequence[tuple[str | int, ...]],
+    input_shape: Sequence[int],
+    theta: NDArray[np.float32],
+    weights: Sequence[tuple[int, int]],
+    unit: float,
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    batches: Sequence[int],
+    rate: float,
+    momentum: float,
+    bins: Sequence[tuple[float, float, int]],
+    listen: Callable[[int, list[int]], None],
+    /,
+) -> tuple[list[tuple[int, NDArray[np.int64], NDArray[np.float32]]], int]: ...
 def multiply_adds(layers: Sequence[tuple[str | int, ...]], input_shape: Sequence[int], parameters: int, /) -> int: ...
 def spin(set: str, rounds: int, /) -> float: ...
 def generate(

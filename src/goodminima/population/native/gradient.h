@@ -81,7 +81,8 @@ class GradientPlan {
     void add_spatial(const Stage& stage) {
         SpatialStep step;
         step.kept = keep(stage.out.size());
-        const bool dense = stage.kind == StageKind::dense, passes_on = dense && !stage.shared_input;
+        const bool dense = stage.kind == StageKind::dense, passes_on = dense && weights_before_;
+        weights_before_ = weights_before_ || dense;
         const Size column_stride = stage.window.column_stride;
         step.field = {stage.out, fields, passes_on ? (stage.window.width + column_stride - 2) / column_stride : 0};
         fields += step.field.size();
@@ -137,6 +138,8 @@ class GradientPlan {
         for (Size k = 0; k < inputs; ++k) step.features.push_back(k);
         flat.push_back(std::move(step));
     }
+
+    bool weights_before_ = false;
 };
 
 // Scratch of one call.

@@ -20,6 +20,7 @@
 #include "program.h"
 #include "screen.h"
 #include "stream.h"
+#include "train.h"
 
 #if defined(__x86_64__)
 
@@ -97,7 +98,7 @@ void check(bool holds, const std::string& message) {
 }
 
 Program parse(const py::sequence& layers, const std::vector<Size>& input_shape, Size parameters,
-              bool fuse_pools = true) {
+              bool fuse_pools = true, bool shared_images = true) {
     std::vector<Layer> parsed;
     for (const py::handle& item : layers) {
         const auto entry = py::cast<py::tuple>(item);
@@ -106,7 +107,7 @@ Program parse(const py::sequence& layers, const std::vector<Size>& input_shape, 
         for (std::size_t i = 1; i < entry.size(); ++i) layer.numbers.push_back(py::cast<Size>(entry[i]));
         parsed.push_back(std::move(layer));
     }
-    return build_program(parsed, input_shape, parameters, fuse_pools);
+    return build_program(parsed, input_shape, parameters, fuse_pools, shared_images);
 }
 
 // The whole of theta, cut at the weights that enter the normaliser.
@@ -249,6 +250,8 @@ Array<float> gradient(const std::string& set, const py::sequence& layers, const 
     return out;
 }
 
+#include "train_module.h"
+
 Size multiply_adds(const py::sequence& layers, const std::vector<Size>& input_shape, Size parameters) {
     return parse(layers, input_shape, parameters).multiply_adds;
 }
@@ -287,6 +290,7 @@ PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
     module.def("screen", &screen);
     module.def("logits", &logits);
     module.def("gradient", &gradient);
+    module.def("train", &train);
     module.def("multiply_adds", &multiply_adds);
     module.def("spin", &spin);
     module.def("generate", &generate);

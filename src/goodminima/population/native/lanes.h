@@ -305,12 +305,15 @@ LANES_TARGET static void run_spatial(const Stage& stage, const Floats* theta, co
     }
 }
 
+// From one image to the next: numbers that all members share, or one number per member.
+inline Size image_floats(const Program& program) { return program.input_size * (program.shared_images ? 1 : LANES); }
+
 LANES_TARGET static const float* evaluate(const Program& program, const float* theta_floats, const float* images,
                                           Size count, Workspace& space) {
     const Floats* theta = reinterpret_cast<const Floats*>(theta_floats);
     const Size stages = static_cast<Size>(program.spatial.size());
     for (Size image = 0; image < count; ++image) {
-        const float* in = images + image * program.input_size;
+        const float* in = images + image * image_floats(program);
         for (Size i = 0; i < stages; ++i) {
             float* features = space.features.get() + image * program.feature_size * LANES;
             float* out = i + 1 == stages ? features : space.spatial[i % 2].get();
@@ -415,12 +418,14 @@ LANES_TARGET static float spin(std::int64_t rounds) {
 
 #include "chain.h"
 
+#include "steps.h"
 #include "walk.h"
 
 #include "weigh.h"
 
-constexpr Engine engine{LANES_NAME, LANES,  draw, evaluate, score, gradient, gather_members, scatter_members,
-                        spin,       Size{2} * LANES * LANES_ACCUMULATORS, &search_engine};
+constexpr Engine engine{LANES_NAME,      LANES,       draw,  evaluate, score, gradient, gather_members,
+                        scatter_members, gather_rows, judge, teach,    move,  spin,     Size{2} * LANES * LANES_ACCUMULATORS,
+                        &search_engine};
 
 #undef LANES_INLINE
 
