@@ -29,7 +29,7 @@ def log_loss(z: Float[np.ndarray, "n d"], w: Float[np.ndarray, "*batch d"]) -> F
     # log(log(1 + e^-q)) is -q to rounding where e^-q < 1e-16.
     with np.errstate(divide="ignore"):
         each = np.where(q > 37, -q, np.log(np.logaddexp(0, -np.minimum(q, 37))))
-    return np.logaddexp.reduce(each, axis=-1)
+    return np.asarray(np.logaddexp.reduce(each, axis=-1))
 
 
 def smoothness(z: Float[np.ndarray, "n d"]) -> float:
@@ -180,4 +180,4 @@ def angle(w: Float[np.ndarray, "*batch d"], direction: Float[np.ndarray, "d"]) -
     unit = direction / np.linalg.norm(direction)
     along = w @ unit
     across = np.linalg.norm(w - along[..., None] * unit, axis=-1)
-    return np.arctan2(across, along)
+    return np.asarray(np.arctan2(across, along))
