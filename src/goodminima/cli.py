@@ -312,8 +312,10 @@ def _print_json(records: list[dict[str, Any]]) -> None:
 
 
 def _size(experiment: "Experiment", scale: str) -> str:
-    cells, replicates = len(experiment.cells_at(scale)), experiment.scales[scale].replicates
-    return f"{cells} cell{'s' * (cells != 1)} x {replicates}"
+    cells = experiment.cells_at(scale)
+    counts = {experiment.scales[scale].count(cell.name) for cell in cells}
+    replicates = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{min(counts)}"
+    return f"{len(cells)} cell{'s' * (len(cells) != 1)} x {replicates}"
 
 
 def _stopped(report: "RunReport") -> str:

@@ -73,6 +73,15 @@ def test_more_replicates_add_to_those_there_are(store: Store, tmp_path: Path):
     assert values(store) == values(Store(str(tmp_path / "other.db")), replicates=4)
 
 
+def test_a_cell_may_take_a_number_of_replicates_of_its_own(store: Store):
+    scale = dataclasses.replace(TOY.scales["smoke"], replicates_of={"n=2/a": 1})
+    slow = dataclasses.replace(TOY, scales={**TOY.scales, "smoke": scale})
+    assert [len(stored) for stored in values(store, slow).values()] == [1, 3, 3]
+    assert [len(stored) for stored in values(store, slow, replicates=2).values()] == [2, 3, 3]
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        dataclasses.replace(scale, replicates_of={"n=2/a": 0})
+
+
 def test_workers_do_not_change_numbers(store: Store, tmp_path: Path):
     other = Store(str(tmp_path / "other.db"))
     assert values(store, executor=InlineExecutor()) == values(other, executor=ProcessExecutor(3))

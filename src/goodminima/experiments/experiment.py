@@ -76,15 +76,22 @@ class Scale:
         replicates: Independent replicates a cell.
         settings: Budgets and sizes, read by the experiment's function.
         cells: Names of the cells that this scale runs; None for all.
+        replicates_of: Name of a cell -> its own number of replicates: fewer where each takes long.
     """
 
     replicates: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     cells: tuple[str, ...] | None = None
+    replicates_of: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.replicates < 1:
-            raise ValueError(f"Scale: replicates must be at least 1, got {self.replicates}")
+        least = min([self.replicates, *self.replicates_of.values()])
+        if least < 1:
+            raise ValueError(f"Scale: replicates must be at least 1, got {least}")
+
+    def count(self, cell: str) -> int:
+        """How many replicates a cell takes."""
+        return self.replicates_of.get(cell, self.replicates)
 
 
 @final
@@ -201,7 +208,7 @@ class Experiment:
         if set(self.scales) != set(SCALES):
             raise ValueError(f"Experiment {self.name!r}: scales must be {SCALES}, got {tuple(self.scales)}")
         for scale in self.scales.values():
-            unknown = set(scale.cells or ()) - set(names)
+            unknown = (set(scale.cells or ()) | set(scale.replicates_of)) - set(names)
             if unknown:
                 raise ValueError(f"Experiment {self.name!r}: a scale names cells that do not exist: {sorted(unknown)}")
 

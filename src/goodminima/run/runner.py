@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import final
 
@@ -14,7 +14,7 @@ from goodminima.run.executors import AbstractExecutor, Failed, InlineExecutor, R
 from goodminima.run.listener import Listener, Plan
 from goodminima.run.options import BadOption
 from goodminima.run.provenance import configuration
-from goodminima.run.request import check_data, check_device, chosen_cells, group_of, known_scale
+from goodminima.run.request import check_data, check_device, chosen_cells, group_of
 from goodminima.run.results import identity_of, load_results
 from goodminima.run.store import Group, Identity, Store
 
@@ -95,11 +95,11 @@ def run(
         DataError: The data cannot be loaded. Like the former, before anything runs.
         RunInterrupted: Ctrl-C.
     """
-    count = experiment.scales[known_scale(scale)].replicates if replicates is None else replicates
-    if count < 1:
-        raise BadOption("replicates", count, "at least 1 is needed")
+    if replicates is not None and replicates < 1:
+        raise BadOption("replicates", replicates, "at least 1 is needed")
     group = group_of(experiment, scale=scale, data=data, seed=seed, device=device)
     cells = chosen_cells(experiment, scale=scale, only=only)
+    counts = {cell.name: replicates or experiment.scales[scale].count(cell.name) for cell in cells}
     check_device(device)
     check_data(group.data)
     if fresh:
@@ -109,7 +109,7 @@ def run(
         store=store,
         group=group,
         cells=cells,
-        count=count,
+        counts=counts,
         executor=executor or InlineExecutor(),
         listen=listen or Listener(),
     )
@@ -124,7 +124,7 @@ class _Run:
     store: Store
     group: Group
     cells: tuple[Cell, ...]
-    count: int
+    counts: Mapping[str, int]
     executor: AbstractExecutor
     listen: Listener
     computed: int = 0
@@ -135,7 +135,7 @@ class _Run:
     def run(self) -> RunReport:
         started = time.perf_counter()
         missing = self._missing()
-        wanted = len(self.cells) * self.count
+        wanted = sum(self.counts.values())
         skipped = wanted - len(missing)
 
         def report() -> RunReport:
@@ -168,7 +168,7 @@ class _Run:
         wanted = [
             identity_of(self.experiment, cell, group=self.group, replicate=replicate)
             for cell in self.cells
-            for replicate in range(self.count)
+            for replicate in range(self.counts[cell.name])
         ]
         return [identity for identity in wanted if identity not in there]
 
