@@ -19,11 +19,16 @@ __version__ = version("goodminima")
 _HOMES = {
     "goodminima.nets": ("LeNet", "LinearModel", "MLP"),
     "goodminima.population": ("AbstractPrior", "Cube", "FanOut", "Gaussian", "Population", "Sphere", "TorchDefault"),
-    "goodminima.search": ("Fits", "Found", "Status", "bins", "guess_and_check"),
+    "goodminima.search": (
+        "Fits", "Found", "GreedyRule", "PatternRule", "Searched", "Status", "Until", "bins", "guess_and_check",
+        "pattern_search", "random_greedy",
+    ),
     "goodminima.tasks": ("DataError", "Examples", "ImageData", "Task", "few_shot", "load_images", "wedge", "whole"),
-    "goodminima.train": ("SGD", "Trained", "poison", "poisoned_sgd", "train", "train_into_bins"),
+    "goodminima.train": (
+        "PatternSearch", "RandomGreedy", "SGD", "Trained", "poison", "poisoned_sgd", "train", "train_into_bins",
+    ),
     "goodminima.volume": ("Count", "LogVolume"),
-}
+}  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]

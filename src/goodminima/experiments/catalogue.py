@@ -9,9 +9,19 @@ from goodminima.experiments.chiang2023.figure8 import FIGURE8
 from goodminima.experiments.chiang2023.table1 import TABLE1
 from goodminima.experiments.chiang2023.table2 import TABLE2
 from goodminima.experiments.chiang2023.table3 import TABLE3
+from goodminima.experiments.chiang2023.table4 import TABLE4, TABLE4_CIFAR10
 from goodminima.experiments.experiment import Experiment
 
-EXPERIMENTS: tuple[Experiment, ...] = (FIGURE1, FIGURE2, TABLE1, TABLE2, TABLE3, FIGURE8)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    FIGURE1,
+    FIGURE2,
+    TABLE1,
+    TABLE2,
+    TABLE3,
+    TABLE4,
+    TABLE4_CIFAR10,
+    FIGURE8,
+)
 
 
 def find(name: str) -> Experiment:

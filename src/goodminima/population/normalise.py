@@ -25,8 +25,10 @@ def normed_slots(net: nn.Module) -> tuple[Slot, ...]:
     return tuple(slot for slot in slots(net) if slot.is_matrix)
 
 
-def norm_product(net: nn.Module, theta: Float[Tensor, "P D"]) -> Float[Tensor, "P"]:
-    """prod_l ||W_l||_F / unit of each member, in the dtype of theta.
+def norm_product(
+    net: nn.Module, theta: Float[Tensor, "P D"], *, dtype: torch.dtype | None = None
+) -> Float[Tensor, "P"]:
+    """prod_l ||W_l||_F / unit of each member, computed in `dtype`, that of theta unless given.
 
     Reference: Chiang et al. 2023, section 4.2 ("after the model's weights have been normalized").
 
@@ -35,5 +37,5 @@ def norm_product(net: nn.Module, theta: Float[Tensor, "P D"]) -> Float[Tensor, "
     tensor([5.])
     """
     unit = norm_unit(net)
-    norms = [theta[:, slot.start : slot.stop].norm(dim=1) / unit for slot in normed_slots(net)]
+    norms = [theta[:, slot.start : slot.stop].norm(dim=1, dtype=dtype) / unit for slot in normed_slots(net)]
     return torch.stack(norms).prod(dim=0)

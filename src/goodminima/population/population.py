@@ -106,15 +106,7 @@ class Population:
         """`reduce(theta, logits, rows)` of each chunk of members and examples, put together again."""
         if not len(x) or not len(self):
             raise ValueError(f"Population: nothing to evaluate: {len(self)} members, {len(x)} examples")
-        evaluator = evaluator_of(self.net, self.theta, tuple(x.shape[1:]))
-        examples = min(len(x), evaluator.examples)
-        members = max(1, _CHUNK_NUMBERS // (evaluator.numbers_per_example * examples + evaluator.numbers_per_member))
-        lines = []
-        for theta in self.theta.split(members):
-            starts = range(0, len(x), examples)
-            parts = [slice(start, min(start + examples, len(x))) for start in starts]
-            lines.append(torch.cat([reduce(theta, evaluator.logits(theta, x[rows]), rows) for rows in parts], dim=1))
-        return torch.cat(lines)
+        return evaluator_of(self.net, self.theta, tuple(x.shape[1:])).by_chunks(self.theta, x, reduce)
 
 
 @final
@@ -136,6 +128,19 @@ class Evaluator:
     numbers_per_member: int
     numbers_per_example: int
     examples: int
+
+    def by_chunks(
+        self, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."], reduce: Callable[[Tensor, Tensor, slice], Tensor]
+    ) -> Tensor:
+        """`reduce(theta, logits, rows) -> (members, examples, ...)` of chunks that fit in memory, put together again."""
+        examples = min(len(x), self.examples)
+        members = max(1, _CHUNK_NUMBERS // (self.numbers_per_example * examples + self.numbers_per_member))
+        rows = [slice(start, min(start + examples, len(x))) for start in range(0, len(x), examples)]
+        lines = [
+            torch.cat([reduce(part, self.logits(part, x[some]), some) for some in rows], dim=1)
+            for part in theta.split(members)
+        ]
+        return torch.cat(lines)
 
 
 def evaluator_of(net: nn.Module, theta: Float[Tensor, "P D"], shape: tuple[int, ...]) -> Evaluator:

@@ -107,8 +107,9 @@ class Gaussian(AbstractPrior):
     def draw(
         self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
     ) -> Float[Tensor, "P D"]:
-        normal = _normal(seed, indices, num_parameters(net))
-        return torch.from_numpy((self.std * normal).astype(np.float32)).to(device)
+        normal = generator.normal(seed, indices, num_parameters(net))
+        normal *= np.float32(self.std)
+        return torch.from_numpy(normal).to(device)
 
 
 @final
@@ -124,18 +125,9 @@ class Sphere(AbstractPrior):
     def draw(
         self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
     ) -> Float[Tensor, "P D"]:
-        normal = _normal(seed, indices, num_parameters(net))
+        normal = generator.normal(seed, indices, num_parameters(net)).astype(np.float64)
         normal *= self.norm / np.linalg.norm(normal, axis=1, keepdims=True)
         return torch.from_numpy(normal.astype(np.float32)).to(device)
-
-
-def _normal(seed: int, indices: UInt64[np.ndarray, "P"], size: int) -> Float[np.ndarray, "P D"]:
-    """Standard normal entries by the Box-Muller transform of uniform pairs, in float64."""
-    unit = generator.uniform(seed, indices, 2 * ((size + 1) // 2)).astype(np.float64)
-    radius_source, angle = (unit[:, 0::2] + 1) / 2, np.pi * unit[:, 1::2]
-    radius = np.sqrt(-2 * np.log1p(-radius_source))  # 1 - u lies in (0, 1]: the logarithm is finite
-    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=2)
-    return pairs.reshape(len(indices), -1)[:, :size]
 
 
 def _check_positive(name: str, value: float) -> None:

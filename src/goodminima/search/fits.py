@@ -15,6 +15,7 @@ class Status(StrEnum):
 
     SOLVED = "solved"
     BUDGET_SPENT = "budget spent"
+    STUCK = "stuck"  # a local search whose steps have become too small to move it
 
 
 @final

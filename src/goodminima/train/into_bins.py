@@ -1,22 +1,22 @@
 """SGD stopped at a loss level: each member is frozen once it fits and its normalised loss has come down into the bin."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from goodminima.population.normalise import norm_product
 from goodminima.population.parameters import num_parameters
-from goodminima.population.population import Evaluator, Population, cross_entropy, evaluator_of, margins
+from goodminima.population.population import Population
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.fits import Fits, Status
-from goodminima.search.screening import interleaved, stages
-from goodminima.tasks.task import Examples, Task
-from goodminima.train.sgd import SGD, State, init, minibatches, step
+from goodminima.search.screening import interleaved
+from goodminima.tasks.task import Task
+from goodminima.train.blocks import Harvest, Listener, trainer_of
+from goodminima.train.sgd import SGD
 
 
 @final
@@ -74,7 +74,7 @@ def train_into_bins(
     max_members: int = 6400,
     seed: int = 0,
     device: str = "cpu",
-    listen: Callable[[int, tuple[int, ...]], None] | None = None,
+    listen: Listener | None = None,
 ) -> Trained:
     """Trains blocks of `members` members until every bin has `wanted` of them, or `max_members` are spent.
 
@@ -95,9 +95,11 @@ def train_into_bins(
         max_members: Most members trained.
         seed: Seed of the starts and of the order of batches.
         device: Where members live.
-        listen: Called after each block with the members trained so far and the hits of each bin.
+        listen: Called after each block with the members trained so far and the hits of each bin; now and then within a
+            block that takes longer than half a second in the compiled kernel.
 
-    Cost: three forward passes over the batch, a step and member, and one over as many training examples as it gets right.
+    Cost: three forward passes over the batch, a step and member, and one over as many training examples as it gets right;
+    in the compiled kernel, where a stack runs on the CPU, steps that move nothing cost nothing (`native.training`).
 
     Reference: Chiang et al. 2023, section 4.2 ("we use SGD and apply early stopping when the desired loss level is
     achieved"); the freezing is in their code.
@@ -105,137 +107,27 @@ def train_into_bins(
     Differs from paper: the authors train anew for each bin; the distribution of a bin's members is the same.
     """
     _check(accept, wanted=wanted, keep=keep, members=members, max_members=max_members)
-    trainer = _BlockTrainer(net, interleaved(task.train).to(device), sgd, seed)
-    harvest = [_Harvest(fits, keep, num_parameters(net)) for fits in accept]
-    trained, nonfinite = 0, 0
+    examples, harvest = interleaved(task.train).to(device), [Harvest(fits, keep) for fits in accept]
+    train, trained, nonfinite = trainer_of(net, examples, sgd, seed), 0, 0
     while trained < max_members and any(bin_.hits < wanted for bin_ in harvest):
         block = np.arange(trained, min(trained + members, max_members), dtype=np.uint64)
         theta = start.draw(net, seed=seed, indices=block, device=device)
-        nonfinite += trainer.train(theta, torch.from_numpy(block.astype(np.int64)), harvest)
+        nonfinite += train(theta, trained, harvest, listen or _silent)
         trained += len(block)
         if listen is not None:
             listen(trained, tuple(bin_.hits for bin_ in harvest))
     status = Status.SOLVED if all(bin_.hits >= wanted for bin_ in harvest) else Status.BUDGET_SPENT
-    frozen = tuple(bin_.frozen() for bin_ in harvest)
+    frozen = tuple(_frozen(bin_, num_parameters(net)) for bin_ in harvest)
     return Trained(net=net, trained=trained, nonfinite=nonfinite, bins=frozen, status=status)
 
 
-@dataclass(slots=True)
-class _Harvest:
-    """What has been frozen in one bin so far."""
-
-    fits: Fits
-    keep: int
-    size: int
-    hits: int = 0
-    rows: list[tuple[int, Tensor]] = field(default_factory=list)
-    block: list[tuple[int, Tensor]] = field(default_factory=list)
-
-    def take(self, numbers: Tensor, theta: Tensor) -> None:
-        self.hits += len(numbers)
-        self.block += zip(numbers.tolist(), theta.clone(), strict=True)
-
-    def close_block(self) -> None:
-        """Keeps the block's first members by number, whichever step they were frozen at."""
-        self.rows += sorted(self.block, key=lambda row: row[0])[: self.keep - len(self.rows)]
-        self.block = []
-
-    def frozen(self) -> Frozen:
-        theta = torch.stack([row for _, row in self.rows]) if self.rows else torch.empty(0, self.size)
-        return Frozen(self.fits, self.hits, theta, tuple(number for number, _ in self.rows))
+def _silent(trained: int, hits: tuple[int, ...]) -> None:
+    """The listener of whoever does not want to be told."""
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """The members of a block that still train.
-
-    Args:
-        state: Where they are.
-        numbers: Their numbers.
-        pending: The bins that each may still enter.
-        fitted: Whether each was right everywhere when last looked at.
-    """
-
-    state: State
-    numbers: Int[Tensor, "P"]
-    pending: Bool[Tensor, "P B"]
-    fitted: Bool[Tensor, "P"]
-
-    def __getitem__(self, members: Bool[Tensor, "P"]) -> "_Block":
-        state = self.state[members.to(self.state.theta.device)]
-        return _Block(state, self.numbers[members], self.pending[members], self.fitted[members])
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _BlockTrainer:
-    """Trains blocks of members to their end and sorts them into the bins."""
-
-    net: nn.Module
-    examples: Examples
-    sgd: SGD
-    seed: int
-
-    def train(self, theta: Float[Tensor, "P D"], numbers: Int[Tensor, "P"], harvest: list[_Harvest]) -> int:
-        """Returns how many members ran off to numbers that are not finite."""
-        evaluate = evaluator_of(self.net, theta, tuple(self.examples.x.shape[1:]))
-        pending = torch.ones(len(theta), len(harvest), dtype=torch.bool)
-        block, nonfinite = _Block(init(theta), numbers, pending, torch.zeros(len(theta), dtype=torch.bool)), 0
-        for _, rows in minibatches(len(self.examples), self.sgd, self.seed):
-            factor = norm_product(self.net, block.state.theta)
-            block = self._freeze(evaluate, block, factor, harvest)
-            finite = factor.isfinite().cpu()
-            nonfinite += int((~finite).sum())
-            active = block.pending.any(1) & finite
-            block = block if active.all() else block[active]
-            if not len(block.numbers):
-                break
-            batch = Examples(self.examples.x[rows], self.examples.y[rows])
-            block = replace(block, state=step(evaluate, block.state, batch, self.sgd))
-        if len(block.numbers):
-            self._freeze(evaluate, block, norm_product(self.net, block.state.theta), harvest)
-            nonfinite += int((~block.state.theta.isfinite().all(1)).sum())
-        for bin_ in harvest:
-            bin_.close_block()
-        return nonfinite
-
-    @torch.no_grad()
-    def _freeze(
-        self, evaluate: Evaluator, block: _Block, factor: Float[Tensor, "P"], harvest: list[_Harvest]
-    ) -> _Block:
-        """Puts members that have just come down to a bin's upper edge into that bin; notes what that leaves."""
-        theta, pending, fitted = block.state.theta, block.pending.clone(), torch.zeros_like(block.fitted)
-        whole, few_first = [slice(0, len(self.examples))], stages(len(self.examples), first=2)
-        for which_members, slices in ((block.fitted, whole), (~block.fitted, few_first)):
-            places, logits = self._fitting(evaluate, theta, which_members.nonzero().squeeze(1), slices)
-            if not len(places):
-                continue
-            there = places.to(theta.device)
-            loss = cross_entropy(logits / factor[there, None, None], self.examples.y).mean(1).cpu()
-            fitted[places] = True
-            for which, bin_ in enumerate(harvest):
-                stops = (loss <= bin_.fits.loss_below) & pending[places, which]
-                inside = stops & (loss > bin_.fits.loss_above)
-                if inside.any():
-                    bin_.take(block.numbers[places[inside]], theta[there[inside.to(theta.device)]])
-                pending[places[stops], which] = False
-        return replace(block, pending=pending, fitted=fitted)
-
-    def _fitting(
-        self, evaluate: Evaluator, theta: Float[Tensor, "P D"], places: Int[Tensor, "M"], slices: Sequence[slice]
-    ) -> tuple[Int[Tensor, "K"], Float[Tensor, "K N C"]]:
-        """Which of some members are right everywhere, and their logits; further slices only for those right so far."""
-        logits: list[Tensor] = []
-        for rows in slices:
-            if not len(places):
-                break
-            some = theta if len(places) == len(theta) else theta[places.to(theta.device)]
-            answers = evaluate.logits(some, self.examples.x[rows])
-            right = margins(answers, self.examples.y[rows]).amin(1) > 0
-            logits = [before[right] for before in (*logits, answers)]
-            places = places[right.cpu()]
-        return places, torch.cat(logits, dim=1) if logits else theta.new_empty(0, 0, 0)
+def _frozen(bin_: Harvest, size: int) -> Frozen:
+    theta = torch.stack([row for _, row in bin_.rows]) if bin_.rows else torch.empty(0, size)
+    return Frozen(bin_.fits, bin_.hits, theta, tuple(number for number, _ in bin_.rows))
 
 
 def _check(accept: Sequence[Fits], *, wanted: int, keep: int, members: int, max_members: int) -> None:

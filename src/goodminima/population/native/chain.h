@@ -4,9 +4,8 @@ LANES_INLINE Floats* floats(const Buffer& buffer, Size offset) {
     return reinterpret_cast<Floats*>(buffer.get()) + offset;
 }
 
-// From logits to the gradient of `share` x the cross entropy: share (p_c - [c = label]).
-LANES_TARGET static void softmax_gradient(const Floats* logits, Size classes, Size label, float share,
-                                          Floats* gradient) {
+// From logits to the gradient of `share` x the cross entropy: share (p_c - [c = label]); exactly 0 where `share` is.
+LANES_INLINE void softmax_gradient(const Floats* logits, Size classes, Ints label, Floats share, Floats* gradient) {
     Floats largest = logits[0], others = {}, total = {};
     for (Size c = 1; c < classes; ++c) largest = larger(largest, logits[c]);
     for (Size c = 0; c < classes; ++c) {
@@ -14,10 +13,13 @@ LANES_TARGET static void softmax_gradient(const Floats* logits, Size classes, Si
         // What is this small moves no weight, but products that end among the subnormal numbers take very long.
         gradient[c] = choose(power < 1e-30f, Floats{}, power);
         total += gradient[c];
-        if (c != label) others += gradient[c];
+        others += choose(label == static_cast<std::int32_t>(c), Floats{}, gradient[c]);
     }
     const Floats factor = share / total;
-    for (Size c = 0; c < classes; ++c) gradient[c] = (c == label ? -others : gradient[c]) * factor;
+    for (Size c = 0; c < classes; ++c) {
+        const Floats part = choose(label == static_cast<std::int32_t>(c), -others, gradient[c]);
+        gradient[c] = choose(share == 0.0f, Floats{}, part * factor);
+    }
 }
 
 // What goes into spatial stage `i` for one image, or comes out of the last: an image, or what a stage before has kept.
@@ -29,7 +31,7 @@ LANES_INLINE float* kept_before(const GradientPlan& plan, Size i, Size image, co
 
 LANES_INLINE const float* input_of(const GradientPlan& plan, Size i, Size image, const float* images,
                                    const GradientSpace& space) {
-    return i == 0 ? images + image * plan.program.input_size : kept_before(plan, i, image, space);
+    return i == 0 ? images + image * image_floats(plan.program) : kept_before(plan, i, image, space);
 }
 
 // Keeps the output of every stage. Returns the logits.
@@ -122,13 +124,10 @@ LANES_TARGET static void stage_backward(const GradientPlan& plan, Size i, Size i
     }
 }
 
-LANES_TARGET static void gradient(const GradientPlan& plan, const float* images, const std::int64_t* labels, Size count,
-                                  float share, bool add, GradientSpace& space) {
-    const Floats* logits = forward(plan, images, count, space);
-    const Size classes = plan.program.output_size, stages = static_cast<Size>(plan.spatial.size());
-    for (Size image = 0; image < count; ++image)
-        softmax_gradient(logits + image * classes, classes, labels[image], share,
-                         floats(space.flat[0], image * classes));
+// From the logits' gradients in `space.flat[0]` to the gradient of the parameters.
+LANES_TARGET static void backward(const GradientPlan& plan, const float* images, Size count, bool add,
+                                  GradientSpace& space) {
+    const Size stages = static_cast<Size>(plan.spatial.size());
     const Floats* features = flat_backward(plan, input_of(plan, stages, 0, images, space), count, add, space);
     for (Size image = 0; plan.features_matter() && image < count; ++image) {
         const Field& last = plan.spatial.back().field;
@@ -136,4 +135,14 @@ LANES_TARGET static void gradient(const GradientPlan& plan, const float* images,
         for (Size i = stages - 1; i >= plan.first_weights; --i)
             stage_backward(plan, i, image, images, add || image > 0, space);
     }
+}
+
+LANES_TARGET static void gradient(const GradientPlan& plan, const float* images, const std::int64_t* labels, Size count,
+                                  float share, bool add, GradientSpace& space) {
+    const Floats* logits = forward(plan, images, count, space);
+    const Size classes = plan.program.output_size;
+    for (Size image = 0; image < count; ++image)
+        softmax_gradient(logits + image * classes, classes, Ints{} + static_cast<std::int32_t>(labels[image]),
+                         Floats{} + share, floats(space.flat[0], image * classes));
+    backward(plan, images, count, add, space);
 }

@@ -76,6 +76,24 @@ struct Bounds {
 
 class GradientPlan;
 struct GradientSpace;
+struct SearchEngine;
+
+// How lanes do on an image each. Bit l: lane l is right; its image moves it not at all.
+struct Judged {
+    std::uint32_t right, quiet;
+};
+
+// A step of gradient descent: velocity = momentum x velocity + gradient, theta -= rate x velocity.
+struct Motion {
+    float rate, momentum;
+    std::vector<Run> runs;
+    double unit;
+};
+
+// What a step has done. Bit l: some parameter of lane l changed; its velocity is not 0; all its parameters are finite.
+struct Moved {
+    std::uint32_t changed, moving, finite;
+};
 
 // All arrays have the lane innermost; pointers to floats are aligned to `alignment`.
 struct Engine {
@@ -96,9 +114,21 @@ struct Engine {
     // fewer), and the way back.
     void (*gather)(const float* theta, Size members, Size parameters, Size first, float* block);
     void (*scatter)(const float* block, Size members, Size parameters, Size first, float* theta);
+    // rows[lanes][length] into block[length][lanes].
+    void (*gather_rows)(const float* const* rows, Size length, float* block);
+    // How each lane does on a label of its own, and its loss.
+    Judged (*judge)(const float* logits, Size num_classes, const std::int32_t* labels, const float* scale, float* loss);
+    // Shows each lane `count` <= max_together images of its own, [count][input][lanes] with labels [count][lanes], judges
+    // them, and adds `share` x the gradient of their cross entropies to `space.gradient`, nothing where `share` is 0.
+    void (*teach)(const GradientPlan&, const float* images, const std::int32_t* labels, Size count, const float* share,
+                  const float* scale, GradientSpace& space, Judged* judged, float* losses);
+    // A step of the lanes in `movers`, whose gradient is 0 afterwards; scale[lanes] = 1 / normaliser of all lanes, 0 where
+    // that overflows. `velocity` may be null without momentum.
+    Moved (*move)(const Motion&, std::uint32_t movers, float* theta, float* velocity, float* gradient, float* scale);
     // `rounds` x `spin_flops` floating-point operations in registers: what the machine can do at most.
     float (*spin)(std::int64_t rounds);
     Size spin_flops;
+    const SearchEngine* search;
 };
 
 }  // namespace goodminima

@@ -54,7 +54,7 @@ struct FlatStep {
 class GradientPlan {
   public:
     GradientPlan(Program built, Size together) : program(std::move(built)), images(together) {
-        check_disjoint();
+        check_disjoint(program);
         for (const Stage& stage : program.spatial) add_spatial(stage);
         for (const Stage& stage : program.flat) add_flat(stage);
         for (std::size_t i = 1; i < spatial.size(); ++i)
@@ -76,28 +76,13 @@ class GradientPlan {
     Size kept = 0, fields = 0, widest = 0;  // numbers of each kind that a member takes
 
   private:
-    // Each weight's gradient is written once, not added up over layers.
-    void check_disjoint() const {
-        std::vector<std::pair<Size, Size>> ranges;
-        for (const auto* stages : {&program.spatial, &program.flat})
-            for (const Stage& stage : *stages) {
-                if (stage.kind != StageKind::dense) continue;
-                ranges.emplace_back(stage.weight, stage.out.channels * static_cast<Size>(stage.taps.size()));
-                if (stage.bias >= 0) ranges.emplace_back(stage.bias, stage.out.channels);
-            }
-        std::sort(ranges.begin(), ranges.end());
-        for (std::size_t i = 1; i < ranges.size(); ++i)
-            if (ranges[i].first < ranges[i - 1].first + ranges[i - 1].second)
-                throw std::invalid_argument("program: two layers share parameter " + std::to_string(ranges[i].first) +
-                                            "; gradients need parameters that belong to one layer each");
-    }
-
     Size keep(Size numbers) { return std::exchange(kept, kept + numbers * images); }
 
     void add_spatial(const Stage& stage) {
         SpatialStep step;
         step.kept = keep(stage.out.size());
-        const bool dense = stage.kind == StageKind::dense, passes_on = dense && !stage.shared_input;
+        const bool dense = stage.kind == StageKind::dense, passes_on = dense && weights_before_;
+        weights_before_ = weights_before_ || dense;
         const Size column_stride = stage.window.column_stride;
         step.field = {stage.out, fields, passes_on ? (stage.window.width + column_stride - 2) / column_stride : 0};
         fields += step.field.size();
@@ -153,6 +138,8 @@ class GradientPlan {
         for (Size k = 0; k < inputs; ++k) step.features.push_back(k);
         flat.push_back(std::move(step));
     }
+
+    bool weights_before_ = false;
 };
 
 // Scratch of one call.

@@ -14,10 +14,13 @@
 #include <utility>
 #include <vector>
 
+#include "caches.h"
 #include "engine.h"
 #include "gradient.h"
 #include "program.h"
 #include "screen.h"
+#include "stream.h"
+#include "train.h"
 
 #if defined(__x86_64__)
 
@@ -95,7 +98,7 @@ void check(bool holds, const std::string& message) {
 }
 
 Program parse(const py::sequence& layers, const std::vector<Size>& input_shape, Size parameters,
-              bool fuse_pools = true) {
+              bool fuse_pools = true, bool shared_images = true) {
     std::vector<Layer> parsed;
     for (const py::handle& item : layers) {
         const auto entry = py::cast<py::tuple>(item);
@@ -104,7 +107,7 @@ Program parse(const py::sequence& layers, const std::vector<Size>& input_shape, 
         for (std::size_t i = 1; i < entry.size(); ++i) layer.numbers.push_back(py::cast<Size>(entry[i]));
         parsed.push_back(std::move(layer));
     }
-    return build_program(parsed, input_shape, parameters, fuse_pools);
+    return build_program(parsed, input_shape, parameters, fuse_pools, shared_images);
 }
 
 // The whole of theta, cut at the weights that enter the normaliser.
@@ -247,6 +250,8 @@ Array<float> gradient(const std::string& set, const py::sequence& layers, const 
     return out;
 }
 
+#include "train_module.h"
+
 Size multiply_adds(const py::sequence& layers, const std::vector<Size>& input_shape, Size parameters) {
     return parse(layers, input_shape, parameters).multiply_adds;
 }
@@ -276,6 +281,8 @@ void generate(const std::string& set, const Array<float>& half_width, const std:
 }  // namespace
 }  // namespace goodminima
 
+#include "search_binding.h"
+
 PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
     using namespace goodminima;
     module.def("instruction_sets", &instruction_sets);
@@ -283,7 +290,9 @@ PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
     module.def("screen", &screen);
     module.def("logits", &logits);
     module.def("gradient", &gradient);
+    module.def("train", &train);
     module.def("multiply_adds", &multiply_adds);
     module.def("spin", &spin);
     module.def("generate", &generate);
+    bind_pattern_search(module);
 }

@@ -20,28 +20,16 @@ typedef std::uint32_t Words __attribute__((vector_size(LANES * 4), may_alias));
 
 // ---------------------------------------------------------------------------------------------------- the generator
 
-LANES_INLINE std::uint64_t mix(std::uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
 // One xoshiro128+ per lane (Blackman and Vigna, 2021).
 struct Streams {
     Words s0, s1, s2, s3;
 };
 
 LANES_TARGET static Streams start(std::uint64_t seed, const std::uint64_t* index) {
-    constexpr std::uint64_t golden = 0x9E3779B97F4A7C15u;
-    const std::uint64_t base = mix(seed + golden);
     alignas(alignment) std::uint32_t state[4][LANES];
     for (int lane = 0; lane < LANES; ++lane) {
-        const std::uint64_t first = mix(base + (2 * index[lane] + 1) * golden);
-        const std::uint64_t second = mix(base + (2 * index[lane] + 2) * golden);
-        state[0][lane] = static_cast<std::uint32_t>(first);
-        state[1][lane] = static_cast<std::uint32_t>(first >> 32);
-        state[2][lane] = static_cast<std::uint32_t>(second);
-        state[3][lane] = static_cast<std::uint32_t>(second >> 32);
+        const auto begin = stream_start(seed, index[lane]);
+        for (std::size_t word = 0; word < begin.size(); ++word) state[word][lane] = begin[word];
     }
     Streams streams;
     std::memcpy(&streams, state, sizeof state);
@@ -317,12 +305,15 @@ LANES_TARGET static void run_spatial(const Stage& stage, const Floats* theta, co
     }
 }
 
+// From one image to the next: numbers that all members share, or one number per member.
+inline Size image_floats(const Program& program) { return program.input_size * (program.shared_images ? 1 : LANES); }
+
 LANES_TARGET static const float* evaluate(const Program& program, const float* theta_floats, const float* images,
                                           Size count, Workspace& space) {
     const Floats* theta = reinterpret_cast<const Floats*>(theta_floats);
     const Size stages = static_cast<Size>(program.spatial.size());
     for (Size image = 0; image < count; ++image) {
-        const float* in = images + image * program.input_size;
+        const float* in = images + image * image_floats(program);
         for (Size i = 0; i < stages; ++i) {
             float* features = space.features.get() + image * program.feature_size * LANES;
             float* out = i + 1 == stages ? features : space.spatial[i % 2].get();
@@ -427,8 +418,14 @@ LANES_TARGET static float spin(std::int64_t rounds) {
 
 #include "chain.h"
 
-constexpr Engine engine{LANES_NAME, LANES,  draw, evaluate, score, gradient, gather_members, scatter_members,
-                        spin,       Size{2} * LANES * LANES_ACCUMULATORS};
+#include "steps.h"
+#include "walk.h"
+
+#include "weigh.h"
+
+constexpr Engine engine{LANES_NAME,      LANES,       draw,  evaluate, score, gradient, gather_members,
+                        scatter_members, gather_rows, judge, teach,    move,  spin,     Size{2} * LANES * LANES_ACCUMULATORS,
+                        &search_engine};
 
 #undef LANES_INLINE
 

@@ -30,24 +30,28 @@ LANES_INLINE void turn_square(Floats* rows) {
 // Floats ahead at which a row is asked for: so many rows at once are more than the machine foresees by itself.
 constexpr Size members_ahead = 128;
 
-LANES_TARGET static void gather_members(const float* theta, Size members, Size parameters, Size first, float* block) {
-    const float* rows[LANES];
-    for (Size lane = 0; lane < LANES; ++lane) rows[lane] = theta + std::min(first + lane, members - 1) * parameters;
+LANES_TARGET static void gather_rows(const float* const* rows, Size length, float* block) {
     Floats* out = reinterpret_cast<Floats*>(block);
     Size i = 0;
-    for (; i + LANES <= parameters; i += LANES) {
+    for (; i + LANES <= length; i += LANES) {
         Floats square[LANES];
 #pragma GCC unroll 16
         for (int lane = 0; lane < LANES; ++lane) {
-            __builtin_prefetch(rows[lane] + std::min(i + members_ahead, parameters - 1));
+            __builtin_prefetch(rows[lane] + std::min(i + members_ahead, length - 1));
             std::memcpy(&square[lane], rows[lane] + i, sizeof(Floats));
         }
         turn_square(square);
 #pragma GCC unroll 16
         for (int k = 0; k < LANES; ++k) out[i + k] = square[k];
     }
-    for (; i < parameters; ++i)
+    for (; i < length; ++i)
         for (int lane = 0; lane < LANES; ++lane) block[i * LANES + lane] = rows[lane][i];
+}
+
+LANES_TARGET static void gather_members(const float* theta, Size members, Size parameters, Size first, float* block) {
+    const float* rows[LANES];
+    for (Size lane = 0; lane < LANES; ++lane) rows[lane] = theta + std::min(first + lane, members - 1) * parameters;
+    gather_rows(rows, parameters, block);
 }
 
 LANES_TARGET static void scatter_members(const float* block, Size members, Size parameters, Size first, float* theta) {

@@ -63,12 +63,14 @@ struct Program {
     Size parameters = 0, input_size = 0, feature_size = 0, output_size = 0;
     Size largest_spatial = 0, largest_flat = 0, largest_band = 0;
     Size multiply_adds = 0;
+    bool shared_images = true;  // whether all members are shown the same image, or each one of its own
 };
 
 class ProgramBuilder {
   public:
-    ProgramBuilder(const std::vector<Size>& input_shape, Size parameters, bool fuse_pools)
-        : parameters_(parameters), fuse_pools_(fuse_pools) {
+    ProgramBuilder(const std::vector<Size>& input_shape, Size parameters, bool fuse_pools, bool shared_images)
+        : parameters_(parameters), fuse_pools_(fuse_pools), shared_(shared_images) {
+        program_.shared_images = shared_images;
         if (input_shape.size() != 1 && input_shape.size() != 3)
             throw std::invalid_argument("input_shape must be (features,) or (channels, height, width), got " +
                                         std::to_string(input_shape.size()) + " axes");
@@ -282,14 +284,30 @@ class ProgramBuilder {
     bool fuse_pools_;
     Size position_ = 0;
     std::string name_;
-    bool flat_ = false, shared_ = true, has_linear_ = false, has_dense_ = false;
+    bool flat_ = false, shared_, has_linear_ = false, has_dense_ = false;
 };
 
 inline Program build_program(const std::vector<Layer>& layers, const std::vector<Size>& input_shape, Size parameters,
-                             bool fuse_pools) {
-    ProgramBuilder builder(input_shape, parameters, fuse_pools);
+                             bool fuse_pools, bool shared_images = true) {
+    ProgramBuilder builder(input_shape, parameters, fuse_pools, shared_images);
     for (const Layer& layer : layers) builder.add(layer);
     return builder.finish();
+}
+
+// Refuses nets in which two layers share a parameter: for what moves or differentiates one parameter of one layer.
+inline void check_disjoint(const Program& program) {
+    std::vector<std::pair<Size, Size>> ranges;
+    for (const auto* stages : {&program.spatial, &program.flat})
+        for (const Stage& stage : *stages) {
+            if (stage.kind != StageKind::dense) continue;
+            ranges.emplace_back(stage.weight, stage.out.channels * static_cast<Size>(stage.taps.size()));
+            if (stage.bias >= 0) ranges.emplace_back(stage.bias, stage.out.channels);
+        }
+    std::sort(ranges.begin(), ranges.end());
+    for (std::size_t i = 1; i < ranges.size(); ++i)
+        if (ranges[i].first < ranges[i - 1].first + ranges[i - 1].second)
+            throw std::invalid_argument("program: two layers share parameter " + std::to_string(ranges[i].first) +
+                                        "; each parameter may belong to one layer only");
 }
 
 }  // namespace goodminima

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from goodminima.experiments.experiment import Experiment
-from goodminima.report.figures import chiang2023
+from goodminima.report.figures import chiang2023, chiang2023_searches
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
@@ -21,6 +21,7 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "wedge": chiang2023.wedge,
     "boundaries": chiang2023.boundaries,
     "accuracy_by_loss": chiang2023.accuracy_by_loss,
+    "searches": chiang2023_searches.searches,
 }
 
 

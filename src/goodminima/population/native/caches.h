@@ -1,0 +1,117 @@
+// What Pattern Search remembers of every example at the current parameters, and the scratch in which it tries a move.
+//
+// Lanes are examples here: everything is laid out [block][entry][lane], a block being as many examples as a register
+// has lanes. The last block repeats its last example in the lanes that are left over, and `present` is 0 there.
+
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "links.h"
+
+namespace goodminima {
+
+// Blocks that go through the linear layers side by side: a weight read once is used for all of them.
+constexpr Size max_blocks = 4;
+
+struct Caches {
+    Caches(const SearchPlan& plan, Size examples, Size lanes)
+        : blocks((examples + lanes - 1) / lanes),
+          labels(blocks * lanes),
+          present(blocks * lanes),
+          losses(blocks * lanes),
+          logit_slopes(blocks * plan.classes() * lanes),
+          gauge_slopes(blocks * plan.level_size(plan.gauge) * lanes),
+          group_losses(static_cast<std::size_t>(groups())),
+          group_pulls(group_losses.size()) {
+        for (const Link& link : plan.links) pre.emplace_back(blocks * link.out_size * lanes);
+        for (Size level = 0; level < plan.levels(); ++level) entering.emplace_back(blocks * plan.level_size(level) * lanes);
+    }
+
+    Size groups() const { return (blocks + max_blocks - 1) / max_blocks; }
+
+    Size blocks;
+    std::vector<Buffer> pre;       // by link: what it computes, before any ReLU
+    std::vector<Buffer> entering;  // by level
+    Buffer labels;                 // integers
+    Buffer present, losses;
+    float scale = 0;  // 1 / normaliser
+
+    // The tangent of the losses, where `sloped`: the slope p - y along the normalised logits, the slope along the
+    // entries of the gauge level, and by group of blocks the losses' sum and that of <p - y, normalised logits>.
+    bool sloped = false;
+    Buffer logit_slopes, gauge_slopes;
+    std::vector<double> group_losses, group_pulls;
+    double pull = 0;
+};
+
+// Why a move was given up, if it was.
+enum class Exit { none, tangent, partial_sum };
+
+// Scratch of one thread.
+struct Trial {
+    Trial(const SearchPlan& plan, const Caches& caches, Size lanes) : floors(caches.group_losses.size()) {
+        Size map_size = 0, shaped_size = 0, temporary = 0, taps = 0;
+        for (Size l = 0; l < plan.num_links(); ++l) {
+            const Link& link = plan.link(l);
+            map_size = std::max(map_size, link.plane);
+            shaped_size = std::max(shaped_size, link.shaped_plane);
+            for (const Stage& stage : link.shaping) temporary = std::max(temporary, stage.out.size());
+            taps = std::max(taps, link.in_size);
+            pre.emplace_back(max_blocks * link.out_size * lanes);
+        }
+        for (const Stage& stage : plan.lead) temporary = std::max(temporary, stage.out.size());
+        for (Size level = 0; level < plan.levels(); ++level)
+            entering.emplace_back((level == plan.gauge ? caches.blocks : max_blocks) * plan.level_size(level) * lanes);
+        for (Buffer& buffer : temporaries) buffer = Buffer(temporary * lanes);
+        map = Buffer(max_blocks * map_size * lanes);
+        shaped = Buffer(max_blocks * shaped_size * lanes);
+        delta = Buffer(max_blocks * shaped_size * lanes);
+        nonzero.resize(static_cast<std::size_t>(taps));
+    }
+
+    Buffer map{0}, shaped{0}, delta{0};  // of the changed channel: pre-activations, entries of the next level, their change
+    Buffer temporaries[2] = {Buffer(0), Buffer(0)};
+    std::vector<Buffer> pre, entering;  // of one group of blocks; at the gauge level of all
+    std::vector<Size> nonzero;
+    std::vector<double> floors;  // by group: no sum of its losses is less
+    Exit exit = Exit::none;
+};
+
+// What the losses come to: their sum, and how many examples are classified correctly.
+struct Tally {
+    double sum = 0;
+    Size right = 0;
+};
+
+// Everything that trying a move reads.
+struct Search {
+    const SearchPlan& plan;
+    const float* theta;
+    Caches& caches;
+};
+
+// All functions keep to one thread; `try_move` changes nothing but its `Trial`, so several threads may try at once.
+struct SearchEngine {
+    // Puts examples `order` into the first level.
+    void (*load)(const Search&, const float* images, const std::int64_t* labels, const std::vector<Size>& order,
+                 Trial&);
+    // Computes all levels afresh. Returns the largest difference to what was there, over the largest pre-activation of
+    // the link.
+    double (*refresh)(const Search&, Trial&);
+    // Losses and correct examples at the current parameters.
+    Tally (*measure)(const Search&);
+    // Correct examples when all is computed afresh. Sums that cancel leave nothing behind, where remembered ones may leave
+    // a last digit that breaks a tie.
+    Size (*recount)(const Search&, Trial&);
+    // The tangent of the losses at the current parameters.
+    void (*find_slopes)(const Search&);
+    // The sum of the losses after the move; infinity if it surely exceeds `limit`.
+    double (*try_move)(const Search&, const Move&, double limit, Trial&);
+    // Makes the move, all but the parameter itself.
+    void (*make_move)(const Search&, const Move&, Trial&);
+};
+
+}  // namespace goodminima

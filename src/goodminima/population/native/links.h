@@ -1,0 +1,152 @@
+// A net as Pattern Search sees it: a chain of links, each a layer with weights and what shapes its output for the next.
+//
+// What comes between two layers with weights (ReLUs, pools, padding) works on each channel by itself. So a change of
+// one weight changes one channel of its layer's output, that same channel of what enters the next layer, and everything
+// from there on. *Level* l is what enters link l; the last level is the logits.
+//
+// Nothing here depends on the instruction set.
+
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine.h"
+#include "program.h"
+
+namespace goodminima {
+
+struct Link {
+    Stage dense;
+    std::vector<Stage> shaping;          // of all channels
+    std::vector<Stage> channel_shaping;  // of one
+    Size plane = 0, shaped_plane = 0;    // numbers of one channel, before and after
+    Size in_size = 0, out_size = 0;
+    std::vector<Size> rows;  // where the weights of each output begin
+    std::vector<Size> numbers;  // 0, 1, ..., as many as there are taps or outputs
+
+    Size num_taps() const { return static_cast<Size>(dense.taps.size()); }
+    bool linear() const { return num_taps() == in_size; }
+    bool only_relu() const { return shaping.size() == 1 && shaping[0].kind == StageKind::relu; }
+};
+
+// A change of one parameter, and where it enters the net.
+struct Move {
+    Size parameter;
+    float value, step;  // of the parameter: afterwards, and the difference
+    float scale = 0;    // 1 / normaliser, afterwards
+    Size link = -1;     // -1: the parameter belongs to no layer
+    Size channel = 0;   // the output that it changes
+    Size source = -1;   // the entry of the level that the weight multiplies at the first place; -1 for a bias
+};
+
+class SearchPlan {
+  public:
+    explicit SearchPlan(Program built) : program(std::move(built)) {
+        check_disjoint(program);
+        for (const auto* stages : {&program.spatial, &program.flat})
+            for (const Stage& stage : *stages) add(stage);
+        for (std::size_t l = 0; l < links.size(); ++l) add_ranges(links[l], static_cast<Size>(l));
+        std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
+        const Link& last = links.back();
+        gauge = num_links() > 1 && last.linear() && last.shaping.empty() ? num_links() - 1 : num_links();
+    }
+
+    Size num_links() const { return static_cast<Size>(links.size()); }
+    Size levels() const { return num_links() + 1; }
+    Size classes() const { return program.output_size; }
+    Size level_size(Size level) const { return level < num_links() ? link(level).in_size : classes(); }
+    const Link& link(Size number) const { return links[static_cast<std::size_t>(number)]; }
+
+    // Where a change of `parameter` enters.
+    Move locate(Size parameter) const {
+        Move move{parameter, 0, 0};
+        const auto after = std::upper_bound(ranges_.begin(), ranges_.end(), parameter,
+                                            [](Size value, const Range& range) { return value < range.begin; });
+        if (after == ranges_.begin()) return move;
+        const Range& range = *(after - 1);
+        if (parameter >= range.end) return move;
+        const Size place = parameter - range.begin;
+        const Link& owner = link(range.link);
+        move.link = range.link;
+        move.channel = range.bias ? place : place / owner.num_taps();
+        if (!range.bias) move.source = owner.dense.taps[static_cast<std::size_t>(place % owner.num_taps())];
+        return move;
+    }
+
+    Program program;
+    std::vector<Stage> lead;  // what comes before the first layer with weights
+    std::vector<Link> links;
+    // The level whose entries a linear map at most separates from the logits: the loss is convex in them.
+    Size gauge = 0;
+
+  private:
+    struct Range {
+        Size begin, end, link;
+        bool bias;
+    };
+
+    void add(const Stage& stage) {
+        if (stage.kind == StageKind::spread) return;  // examples are lanes from the start
+        if (stage.kind == StageKind::dense) {
+            add_link(stage);
+            return;
+        }
+        if (links.empty()) {
+            lead.push_back(stage);
+            lead.back().shared_input = false;
+            return;
+        }
+        add_shaping(links.back(), stage);
+    }
+
+    void add_link(const Stage& stage) {
+        Link link;
+        link.dense = stage;
+        link.plane = link.shaped_plane = stage.out.height * stage.out.width;
+        link.in_size = stage.in.size();
+        link.out_size = stage.out.size();
+        for (Size o = 0; o < stage.out.channels; ++o) link.rows.push_back(o * link.num_taps());
+        for (Size i = 0; i < std::max(link.num_taps(), stage.out.channels); ++i) link.numbers.push_back(i);
+        links.push_back(std::move(link));
+        channel_ = {1, stage.out.height, stage.out.width};
+        if (!stage.relu_before_pool) return;
+        Stage relu{StageKind::relu};
+        relu.in = relu.out = stage.out;
+        add_shaping(links.back(), relu);
+    }
+
+    void add_shaping(Link& link, const Stage& stage) {
+        Stage one = stage;
+        one.in = channel_;
+        one.out = stage.kind == StageKind::relu ? channel_ : Shape{1, stage.out.height, stage.out.width};
+        channel_ = one.out;
+        link.shaped_plane = channel_.size();
+        // The largest of rectified numbers is the rectified largest, and there are fewer of those.
+        const bool largest = stage.kind == StageKind::pool && !stage.average;
+        const bool merged = largest && !link.shaping.empty() && link.shaping.back().kind == StageKind::relu;
+        put(link.shaping, stage, merged);
+        put(link.channel_shaping, one, merged);
+    }
+
+    static void put(std::vector<Stage>& shaping, const Stage& stage, bool merged) {
+        if (merged) shaping.back() = stage;
+        else shaping.push_back(stage);
+        shaping.back().relu_after_pool = merged;
+    }
+
+    void add_ranges(const Link& link, Size number) {
+        const Size weight = link.dense.weight, bias = link.dense.bias, outputs = link.dense.out.channels;
+        ranges_.push_back({weight, weight + outputs * link.num_taps(), number, false});
+        if (bias >= 0) ranges_.push_back({bias, bias + outputs, number, true});
+    }
+
+    std::vector<Range> ranges_;
+    Shape channel_{};  // of one channel, behind what has been added last
+};
+
+}  // namespace goodminima

@@ -1,0 +1,235 @@
+// From a change of one parameter to the logits, for one instruction set: lanes.h includes this file, see there for the
+// names it sets, and caches.h for how examples are laid out.
+
+// Whether any lane is not zero.
+LANES_INLINE bool any(Words bits) {
+    bits <<= 1;  // a negative zero is zero
+#if LANES == 16
+    return _mm512_test_epi32_mask((__m512i)bits, (__m512i)bits) != 0;
+#else
+    std::uint64_t parts[LANES / 2], all = 0;
+    std::memcpy(parts, &bits, sizeof bits);
+    for (std::uint64_t part : parts) all |= part;
+    return all != 0;
+#endif
+}
+
+LANES_INLINE Floats* level_of(const Search& search, const std::vector<Buffer>& entering, Size level, Size block) {
+    return floats(entering[static_cast<std::size_t>(level)], block * search.plan.level_size(level));
+}
+
+LANES_INLINE Floats* cached_pre(const Search& search, Size link, Size block) {
+    return floats(search.caches.pre[static_cast<std::size_t>(link)], block * search.plan.link(link).out_size);
+}
+
+// Where a group of blocks that begins at block `first` has its entries of a level while a move is tried.
+LANES_INLINE Floats* trial_level(const Search& search, const Trial& trial, Size level, Size first) {
+    return level_of(search, trial.entering, level, level == search.plan.gauge ? first : 0);
+}
+
+LANES_INLINE Floats* trial_pre(const Trial& trial, Size link) {
+    return floats(trial.pre[static_cast<std::size_t>(link)], 0);
+}
+
+// Several vectors at once.
+LANES_INLINE void copy(const Floats* from, Size count, Floats* to) {
+    std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(Floats));
+}
+
+LANES_TARGET static void shape(const std::vector<Stage>& shaping, const Floats* in, Size in_size, Floats* out,
+                               const Trial& trial) {
+    if (shaping.empty()) {
+        copy(in, in_size, out);
+        return;
+    }
+    const float* from = reinterpret_cast<const float*>(in);
+    for (std::size_t i = 0; i < shaping.size(); ++i) {
+        float* to = i + 1 == shaping.size() ? reinterpret_cast<float*>(out) : trial.temporaries[i % 2].get();
+        run_spatial(shaping[i], nullptr, from, to, nullptr);
+        from = to;
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------ sums of a link
+
+// Adds to out[block][output] the products of `size` entries and their weights, which lie side by side for each output.
+// Entries that are zero in all lanes of all blocks cost next to nothing: there are many behind a ReLU.
+LANES_TARGET static void add_linear(const Link& link, const float* weights, const Floats* in, Size size, Size count,
+                                    Floats* out, Trial& trial) {
+    Size* nonzero = trial.nonzero.data();
+    Size found = 0;
+    for (Size e = 0; e < size; ++e) {
+        Words bits = {};
+        for (Size i = 0; i < count; ++i) bits |= (Words)in[i * size + e];
+        nonzero[found] = e;
+        found += any(bits) ? 1 : 0;
+    }
+    auto products = products_of(in, weights);
+    products.left_step = size;
+    products.right_places = link.rows.data();
+    products.inner = found;
+    products.left_inner = products.right_inner = nonzero;
+    products.out = out;
+    products.out_step = link.out_size;
+    products.add = true;
+    run_all_products(products, count, link.out_size);
+}
+
+// The same for a convolution, of its first `taps` taps and one block.
+LANES_TARGET static void add_convolution(const Link& link, const float* weights, const Floats* in, Size taps,
+                                         Floats* out) {
+    const Stage& stage = link.dense;
+    auto products = products_of(in, weights);
+    products.left_step = stage.window.column_stride;
+    products.right_places = link.rows.data();
+    products.inner = taps;
+    products.left_inner = stage.taps.data();
+    products.right_inner = link.numbers.data();
+    products.out_place_step = link.plane;
+    products.out_step = 1;
+    products.add = true;
+    for (Size row = 0; row < stage.out.height; ++row) {
+        products.left = in + row * stage.window.row_stride * stage.in.width;
+        products.out = out + row * stage.out.width;
+        run_all_products(products, stage.out.width, stage.out.channels);
+    }
+}
+
+// What link `number` computes from `in`, `count` blocks.
+LANES_TARGET static void run_link(const Search& search, Size number, const Floats* in, Size count, Floats* pre,
+                                  Trial& trial) {
+    const Link& link = search.plan.link(number);
+    const float* weights = search.theta + link.dense.weight;
+    for (Size i = 0; i < count * link.dense.out.channels; ++i) {
+        const Size bias = link.dense.bias, output = i % link.dense.out.channels;
+        const Floats begin = Floats{} + (bias < 0 ? 0.0f : search.theta[bias + output]);
+        for (Size p = 0; p < link.plane; ++p) pre[i * link.plane + p] = begin;
+    }
+    if (link.linear()) add_linear(link, weights, in, link.in_size, count, pre, trial);
+    else
+        for (Size i = 0; i < count; ++i)
+            add_convolution(link, weights, in + i * link.in_size, link.num_taps(), pre + i * link.out_size);
+}
+
+LANES_TARGET static void shape_link(const Search& search, Size number, const Floats* pre, Size count, Floats* out,
+                                    const Trial& trial) {
+    const Link& link = search.plan.link(number);
+    const Size size = search.plan.level_size(number + 1);
+    for (Size i = 0; i < count; ++i)
+        shape(link.shaping, pre + i * link.out_size, link.out_size, out + i * size, trial);
+}
+
+// ------------------------------------------------------------------------------------------------------ one moved weight
+
+// The channel that the move changes, in `count` blocks from `first` on, and the change of its entries in the next
+// level. Whether there is any.
+LANES_TARGET static bool reach(const Search& search, const Move& move, Size first, Size count, Trial& trial) {
+    if (move.link < 0) return false;
+    const Link& link = search.plan.link(move.link);
+    const Size plane = link.plane, shaped_plane = link.shaped_plane;
+    const Size* places = link.dense.places.data();
+    Words bits = {};
+    for (Size i = 0; i < count; ++i) {
+        const Floats* pre = cached_pre(search, move.link, first + i) + move.channel * plane;
+        const Floats* old = level_of(search, search.caches.entering, move.link + 1, first + i);
+        Floats *map = floats(trial.map, i * plane), *shaped = floats(trial.shaped, i * shaped_plane);
+        Floats* delta = floats(trial.delta, i * shaped_plane);
+        if (move.source < 0) {
+            for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step;
+        } else {
+            const Floats* in = level_of(search, search.caches.entering, move.link, first + i) + move.source;
+            for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step * in[places[p]];
+        }
+        shape(link.channel_shaping, map, plane, shaped, trial);
+        for (Size e = 0; e < shaped_plane; ++e) {
+            delta[e] = shaped[e] - old[move.channel * shaped_plane + e];
+            bits |= (Words)delta[e];
+        }
+    }
+    return any(bits);
+}
+
+// Link `number` where one channel of its level has changed by `delta`.
+LANES_TARGET static void add_change(const Search& search, Size number, Size channel, const Floats* delta, Size size,
+                                    Size count, Floats* pre, Trial& trial) {
+    const Link& link = search.plan.link(number);
+    const float* weights = search.theta + link.dense.weight;
+    if (link.linear() && size == 1) {
+        for (Size i = 0; i < count; ++i)
+            for (Size o = 0; o < link.out_size; ++o)
+                pre[i * link.out_size + o] += delta[i] * weights[o * link.in_size + channel];
+    } else if (link.linear()) {
+        add_linear(link, weights + channel * size, delta, size, count, pre, trial);
+    } else {
+        const Size taps = link.num_taps() / link.dense.in.channels;
+        for (Size i = 0; i < count; ++i)
+            add_convolution(link, weights + channel * taps, delta + i * size, taps, pre + i * link.out_size);
+    }
+}
+
+// From level `from` to level `to`, both in the trial.
+LANES_TARGET static void walk(const Search& search, Size from, Size to, Size first, Size count, Trial& trial) {
+    for (Size l = from; l < to; ++l) {
+        run_link(search, l, trial_level(search, trial, l, first), count, trial_pre(trial, l), trial);
+        shape_link(search, l, trial_pre(trial, l), count, trial_level(search, trial, l + 1, first), trial);
+    }
+}
+
+// From what `reach` has found to level `to`, behind the next one.
+LANES_TARGET static void carry(const Search& search, const Move& move, Size to, Size first, Size count, Trial& trial) {
+    const Size next = move.link + 1;
+    Floats* pre = trial_pre(trial, next);
+    copy(cached_pre(search, next, first), count * search.plan.link(next).out_size, pre);
+    add_change(search, next, move.channel, floats(trial.delta, 0), search.plan.link(move.link).shaped_plane, count, pre,
+               trial);
+    shape_link(search, next, pre, count, trial_level(search, trial, next + 1, first), trial);
+    walk(search, next + 1, to, first, count, trial);
+}
+
+// ------------------------------------------------------------------------------------------------------- whole caches
+
+LANES_TARGET static void load(const Search& search, const float* images, const std::int64_t* labels,
+                              const std::vector<Size>& order, Trial& trial) {
+    const Size input_size = search.plan.program.input_size, examples = static_cast<Size>(order.size());
+    const Buffer raw(input_size * LANES);
+    std::int32_t* label = reinterpret_cast<std::int32_t*>(search.caches.labels.get());
+    for (Size block = 0; block < search.caches.blocks; ++block) {
+        for (Size lane = 0; lane < LANES; ++lane) {
+            const Size place = block * LANES + lane, example = order[static_cast<std::size_t>(std::min(place, examples - 1))];
+            label[place] = static_cast<std::int32_t>(labels[example]);
+            search.caches.present.get()[place] = place < examples ? 1.0f : 0.0f;
+            for (Size k = 0; k < input_size; ++k) raw.get()[k * LANES + lane] = images[example * input_size + k];
+        }
+        shape(search.plan.lead, floats(raw, 0), input_size, level_of(search, search.caches.entering, 0, block), trial);
+    }
+}
+
+LANES_INLINE float largest_lane(Floats values) {
+    float largest = values[0];
+    for (int lane = 1; lane < LANES; ++lane) largest = std::max(largest, values[lane]);
+    return largest;
+}
+
+LANES_TARGET static double refresh(const Search& search, Trial& trial) {
+    const SearchPlan& plan = search.plan;
+    double drift = 0;
+    for (Size l = 0; l < plan.num_links(); ++l) {
+        const Size size = plan.link(l).out_size;
+        Floats largest = {}, difference = {};
+        for (Size first = 0; first < search.caches.blocks; first += max_blocks) {
+            const Size count = std::min(max_blocks, search.caches.blocks - first);
+            Floats *fresh = trial_pre(trial, l), *cached = cached_pre(search, l, first);
+            run_link(search, l, level_of(search, search.caches.entering, l, first), count, fresh, trial);
+            for (Size i = 0; i < count * size; ++i) {
+                const Floats gap = fresh[i] - cached[i];
+                largest = larger(largest, larger(fresh[i], -fresh[i]));
+                difference = larger(difference, larger(gap, -gap));
+                cached[i] = fresh[i];
+            }
+            shape_link(search, l, cached, count, level_of(search, search.caches.entering, l + 1, first), trial);
+        }
+        const double most = largest_lane(largest);
+        if (most > 0) drift = std::max(drift, largest_lane(difference) / most);
+    }
+    return drift;
+}

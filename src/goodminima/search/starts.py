@@ -1,0 +1,34 @@
+"""Where local searches start, and the seeds of what they draw on the way."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from goodminima.population.parameters import num_parameters
+from goodminima.population.priors import AbstractPrior, Cube
+from goodminima.search.until import Until
+from goodminima.tasks.streams import stream
+
+UNIT_CUBE = Cube(1.0)
+UNTIL_FITTED = Until()
+
+
+def derived_seed(seed: int, *words: int) -> int:
+    """A seed of 64 bits for one purpose of a search: what it draws is independent of what `seed` itself draws."""
+    return int(stream(seed, *words).integers(2**64, dtype=np.uint64))
+
+
+def drawn_start(
+    net: nn.Module, start: AbstractPrior | Float[Tensor, "D"], *, seed: int, member: int, device: str
+) -> Float[Tensor, "D"]:
+    """The start of a search: draw number `member` of `seed`, or the given one.
+
+    Raises:
+        ValueError: If the given start has not as many numbers as the net has parameters.
+    """
+    if isinstance(start, AbstractPrior):
+        return start.draw(net, seed=seed, indices=np.array([member], np.uint64), device=device)[0]
+    if start.shape != (num_parameters(net),):
+        raise ValueError(f"start must have shape ({num_parameters(net)},), got {tuple(start.shape)}")
+    return start.detach().to(device=device, dtype=torch.float32)
