@@ -21,7 +21,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.integrate import solve_ivp
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 _HELD = 1e-3  # share of the largest s from which a point counts as one that held the margin
 _LEFT = 0.01  # excess over the smallest margin, relative to it, from which a point has left ...
@@ -66,10 +66,10 @@ def classification_flow(z: Float[np.ndarray, "n d"], *, alpha: float, levels: Fl
         return z @ (scale * np.sinh(s @ z))
 
     def velocity(_: float, s: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
-        return softmax(-margins(s))
+        return np.asarray(softmax(-margins(s)))
 
     def jacobian(_: float, s: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n n"]:
-        p, kernel = softmax(-margins(s)), (z * (scale * np.cosh(s @ z))) @ z.T
+        p, kernel = velocity(0.0, s), (z * (scale * np.cosh(s @ z))) @ z.T
         return np.outer(p, p @ kernel) - p[:, None] * kernel
 
     # In these units of time the path is short, about log(x) / margin; one that never gets there is stopped at 1e4.
@@ -96,7 +96,7 @@ def _crossing(
     """The integrator's event that log(1/loss) reaches a level."""
 
     def event(_: float, s: Float[np.ndarray, "n"]) -> float:
-        return float(-logsumexp(-margins(s)) - level)
+        return float(-np.logaddexp.reduce(-margins(s)) - level)
 
     event.__dict__["terminal"] = ends  # how the integrator wants to be told
     return event
@@ -121,7 +121,7 @@ def descend_to(
     u, v = np.full(z.shape[1], alpha), np.full(z.shape[1], alpha)
     for _ in range(max_steps):
         q = z @ (u**2 - v**2)
-        if -logsumexp(-q) >= alpha**2 * level:
+        if -np.logaddexp.reduce(-q) >= alpha**2 * level:
             return u**2 - v**2
         pull = step * (softmax(-q) @ z)
         u, v = u * (1 + pull), v * (1 - pull)

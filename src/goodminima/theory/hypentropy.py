@@ -11,7 +11,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy.optimize import nnls
+from scipy.optimize import linprog, nnls
 
 _ITERATIONS = 200  # about five are taken for each factor of 10 in scale
 _ACCURATE = 1e-9  # largest violation of a constraint, relative to the largest right-hand side
@@ -69,6 +69,24 @@ def least_hypentropy(
             f"{len(a)} constraints consistent?"
         )
     return w
+
+
+def least_l1(a: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n"]) -> Float[np.ndarray, "d"]:
+    """The w of least l1 norm with <a_i, w> = y_i, where the least hypentropy goes as its scale tends to 0.
+
+    A linear programme in u, v >= 0, w = u - v.
+
+    Raises:
+        RuntimeError: If the equations cannot be met.
+
+    >>> least_l1(np.array([[3.0, 4.0]]), np.array([25.0])).tolist()
+    [0.0, 6.25]
+    """
+    d = a.shape[1]
+    found = linprog(np.ones(2 * d), A_eq=np.hstack([a, -a]), b_eq=y, method="highs")
+    if found.status != 0:
+        raise RuntimeError(f"least_l1: the linear programme ended with: {found.message}")
+    return found.x[:d] - found.x[d:]
 
 
 def _minimise(
