@@ -168,7 +168,7 @@ DIAGONAL_NETWORKS = Experiment(
             claims={
                 "flow": Claim("gradient flow ends at the least hypentropy, b = 2 alpha^2: relative distance", below=1e-8),
                 "order": Claim("gradient descent does so up to O(step): exponent", above=0.9, below=1.1),
-                "l2 ratio": Claim("alpha = 10: l1 norm in units of the least possible", above=1.5),
+                "l2 ratio": Claim("alpha = 10: l1 norm, in units of the least possible", above=1.5),
                 "l2 end": Claim("alpha = 10: l1 norm of the least l2 norm, relative difference", below=1e-3),
                 "l1 end": Claim("alpha = 1e-5: excess of the l1 norm over the least possible", above=-1e-6, below=5e-5),
             },
