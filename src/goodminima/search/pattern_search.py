@@ -22,7 +22,7 @@ from goodminima.population.stack import Stack, num_outputs, stack_of
 from goodminima.search.descent import Engine, Point, Searched, descend
 from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractMoves
-from goodminima.search.objective import Objective
+from goodminima.search.objective import TorchObjective
 from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, derived_seed, drawn_start
 from goodminima.search.until import Until
 from goodminima.tasks.task import Examples, Task
@@ -164,7 +164,7 @@ def pattern_engine(
         slice_ = min(_LONGEST_SLICE, max(1, _SLICE_PRODUCTS // (len(theta) * len(examples))))
         return _compiled(net, stack, examples, theta, rule, seed=seed, stream=stream), slice_
     moves = PatternMoves(Order.begin(2 * len(theta), seed=seed, stream=stream), rule.proceed)
-    objective = Objective.of(net, examples, theta)
+    objective = TorchObjective.of(net, examples, theta)
     engine = FullEvaluation(objective, theta, moves=moves, radius=rule.radius, best_of=rule.best_of)
     return engine, engine.slice
 

@@ -41,6 +41,7 @@ struct Move {
     float scale = 0;    // 1 / normaliser, afterwards
     Size link = -1;     // -1: the parameter belongs to no layer
     Size channel = 0;   // the output that it changes
+    bool unit = false;  // whether the output is one number that enters a linear layer with nothing but a ReLU behind it
     Size source = -1;   // the entry of the level that the weight multiplies at the first place; -1 for a bias
 };
 
@@ -74,6 +75,8 @@ class SearchPlan {
         const Link& owner = link(range.link);
         move.link = range.link;
         move.channel = range.bias ? place : place / owner.num_taps();
+        move.unit = owner.shaped_plane == 1 && move.link + 1 < num_links() && link(move.link + 1).linear() &&
+                    link(move.link + 1).only_relu();
         if (!range.bias) move.source = owner.dense.taps[static_cast<std::size_t>(place % owner.num_taps())];
         return move;
     }
