@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from goodminima.experiments.experiment import Experiment
-from goodminima.report.figures import chiang2023, chiang2023_searches
+from goodminima.report.figures import chiang2023, chiang2023_searches, margins
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
@@ -22,6 +22,11 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "boundaries": chiang2023.boundaries,
     "accuracy_by_loss": chiang2023.accuracy_by_loss,
     "searches": chiang2023_searches.searches,
+    "angle_and_margin": margins.angle_and_margin,
+    "margin_rates": margins.margin_rates,
+    "partly_separable": margins.partly_separable,
+    "five_geometries": margins.five_geometries,
+    "mirror_descent": margins.mirror_descent,
 }
 
 
