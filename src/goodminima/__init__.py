@@ -17,15 +17,19 @@ from typing import Any
 __version__ = version("goodminima")
 
 _HOMES = {
-    "goodminima.nets": ("LeNet", "LinearModel", "MLP"),
+    "goodminima.nets": ("LeNet", "LinearModel", "MLP", "ResNet12"),
     "goodminima.population": ("AbstractPrior", "Cube", "FanOut", "Gaussian", "Population", "Sphere", "TorchDefault"),
     "goodminima.search": (
         "Fits", "Found", "GreedyRule", "PatternRule", "Searched", "Status", "Until", "bins", "guess_and_check",
         "pattern_search", "random_greedy",
     ),
-    "goodminima.tasks": ("DataError", "Examples", "ImageData", "Task", "few_shot", "load_images", "wedge", "whole"),
+    "goodminima.tasks": (
+        "DataError", "Episodes", "Examples", "ImageData", "Task", "base_and_novel", "draw_episodes", "few_shot",
+        "load_images", "wedge", "whole",
+    ),
     "goodminima.train": (
-        "PatternSearch", "RandomGreedy", "SGD", "Trained", "poison", "poisoned_sgd", "train", "train_into_bins",
+        "Extractor", "PatternSearch", "RandomGreedy", "Recipe", "SGD", "Trained", "poison", "poisoned_sgd", "pretrain",
+        "pretrained_features", "query_accuracy", "ridge_heads", "sgd_heads", "svm_heads", "train", "train_into_bins",
     ),
     "goodminima.volume": ("Count", "LogVolume"),
 }  # fmt: skip

@@ -1,3 +1,4 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,3 +79,31 @@ def test_who_reads_while_two_write_sees_whole_files(cache_folder: Path) -> None:
             assert same(cache.read(file), images)
     assert [one.result() for one in writing] == [None] * 100
     assert list(cache_folder.iterdir()) == [file]
+
+
+def test_only_one_is_in_its_turn_and_the_other_hears_that_it_waits(cache_folder: Path) -> None:
+    file, order = cache.cache_file("made once"), []
+    entered, waited = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with cache.turn(file, waiting=lambda: None):
+            entered.set()
+            waited.wait(10)
+            order.append("first leaves")
+
+    def second() -> None:
+        entered.wait(10)
+        with cache.turn(file, waiting=waited.set):
+            order.append("second enters")
+
+    with ThreadPoolExecutor(2) as both:
+        for done in [both.submit(first), both.submit(second)]:
+            done.result()
+    assert order == ["first leaves", "second enters"]
+
+
+def test_a_turn_needs_no_folder_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("GOODMINIMA_CACHE", str(tmp_path / "file" / "cache"))
+    with cache.turn(cache.cache_file("made each time"), waiting=lambda: None):
+        pass

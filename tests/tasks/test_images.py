@@ -1,4 +1,3 @@
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,17 +6,9 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from tiny_images import ANIMALS, TEST_LABELS, TRAIN_LABELS, write_animals
+from tiny_images import ANIMALS, TEST_LABELS, TRAIN_LABELS, real, write_animals
 
 from goodminima.tasks import DataError, ImageData, few_shot, images, load_images
-
-DATA = Path(os.environ.get("GOODMINIMA_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-
-
-def real(name: str) -> str:
-    if not (DATA / name).is_dir():
-        pytest.skip(f"no real images: {name} is not in {DATA} (set GOODMINIMA_TEST_DATA)")
-    return str(DATA / name)
 
 
 @pytest.fixture

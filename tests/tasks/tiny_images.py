@@ -1,10 +1,12 @@
-"""Tiny data sets in the hub's layout, for the tests of tasks."""
+"""Tiny data sets in the hub's layout, for the tests of tasks; and where real ones are."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import datasets
 import numpy as np
+import pytest
 import torch
 
 from goodminima.tasks import ImageData
@@ -12,6 +14,14 @@ from goodminima.tasks import ImageData
 ANIMALS = ("cat", "dog", "eel")
 TRAIN_LABELS = [0, 1, 2, 0, 1, 2, 0, 1]
 TEST_LABELS = [2, 1, 0, 0]
+DATA = Path(os.environ.get("GOODMINIMA_TEST_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+
+
+def real(name: str) -> str:
+    """The folder of a real data set; skips the test where there is none."""
+    if not (DATA / name).is_dir():
+        pytest.skip(f"no real images: {name} is not in {DATA} (set GOODMINIMA_TEST_DATA)")
+    return str(DATA / name)
 
 
 def random_pixels(count: int, *shape: int, seed: int = 0) -> np.ndarray:

@@ -10,6 +10,7 @@ from goodminima.experiments.chiang2023.table1 import TABLE1
 from goodminima.experiments.chiang2023.table2 import TABLE2
 from goodminima.experiments.chiang2023.table3 import TABLE3
 from goodminima.experiments.chiang2023.table4 import TABLE4, TABLE4_CIFAR10
+from goodminima.experiments.chiang2023.table5 import TABLE5, TABLE5_MINI_IMAGENET
 from goodminima.experiments.experiment import Experiment
 from goodminima.experiments.implicit_bias.logistic_regression import LOGISTIC_REGRESSION
 from goodminima.experiments.implicit_bias.margin_rates import MARGIN_RATES
@@ -25,6 +26,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     TABLE3,
     TABLE4,
     TABLE4_CIFAR10,
+    TABLE5,
+    TABLE5_MINI_IMAGENET,
     FIGURE8,
     LOGISTIC_REGRESSION,
     MARGIN_RATES,

@@ -3,5 +3,6 @@
 from goodminima.nets.lenet import LeNet
 from goodminima.nets.linear import LinearModel
 from goodminima.nets.mlp import MLP
+from goodminima.nets.resnet12 import ResNet12
 
-__all__ = ["MLP", "LeNet", "LinearModel"]
+__all__ = ["MLP", "LeNet", "LinearModel", "ResNet12"]

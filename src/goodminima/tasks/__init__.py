@@ -1,5 +1,7 @@
 """What is to be learned: toy problems and tasks cut from images."""
 
+from goodminima.tasks.class_split import base_and_novel
+from goodminima.tasks.episodes import Episodes, draw_episodes
 from goodminima.tasks.fewshot import few_shot, whole
 from goodminima.tasks.image_data import DataError, ImageData
 from goodminima.tasks.images import load_images
@@ -10,9 +12,12 @@ from goodminima.tasks.toy import wedge, wedge_curve
 __all__ = [
     "KNOWN",
     "DataError",
+    "Episodes",
     "Examples",
     "ImageData",
     "Task",
+    "base_and_novel",
+    "draw_episodes",
     "few_shot",
     "load_images",
     "wedge",

@@ -1,22 +1,35 @@
-"""Decoded images kept on disk: decoding 60,000 PNGs takes seconds, mapping one safetensors file takes milliseconds."""
+"""Results kept on disk, in safetensors: decoding 60,000 PNGs takes seconds, mapping one file takes milliseconds."""
 
 import hashlib
 import json
 import logging
 import os
+import time
 import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any, TextIO
+
+from torch import Tensor
 
 from goodminima.tasks.image_data import ImageData
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there two processes may do the same work, harmlessly
+    fcntl = None
 
 logger = logging.getLogger(__name__)
 
 _FORMAT = "1"  # raise it when what is stored changes its meaning: older files are then never found
 _TENSORS = ("train_x", "train_y", "test_x", "test_y")
+_FACTS = "images"  # where the file's header holds what is no tensor
+_LOOK_AGAIN = 0.5  # seconds between two looks at a file that another process is making
 
 
 def cache_file(name: str, *identity: str) -> Path:
-    """Where the decoded images called `name` are kept; `identity` is all that tells them from others of that name.
+    """Where what is called `name` is kept; `identity` is all that tells it from others of that name.
 
     The folder is `$GOODMINIMA_CACHE`, or else `~/.cache/goodminima`.
     """
@@ -27,34 +40,91 @@ def cache_file(name: str, *identity: str) -> Path:
 
 def read(file: Path) -> ImageData | None:
     """The images in `file`, mapped, not copied; None where there is no file or none that can be read."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="pt") as stored:
-            facts = json.loads(stored.metadata()["images"])
-            tensors = {key: stored.get_tensor(key) for key in _TENSORS}
-        return ImageData(**tensors, class_names=tuple(facts["class_names"]), name=facts["name"], origin=facts["origin"])
-    except FileNotFoundError:
+    stored = read_tensors(file)
+    if stored is None:
         return None
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        logger.warning("%s cannot be read (%s): decoding the images again", file, error)
+    tensors, facts = stored
+    try:
+        images = {key: tensors[key] for key in _TENSORS}
+        return ImageData(**images, class_names=tuple(facts["class_names"]), name=facts["name"], origin=facts["origin"])
+    except (KeyError, TypeError, ValueError) as error:
+        logger.warning("%s cannot be read (%s): making it again", file, error)
         return None
 
 
 def write(file: Path, images: ImageData) -> None:
     """Keeps `images` in `file`, whole or not at all; where the folder cannot be written, it only says so."""
+    facts = {"class_names": images.class_names, "name": images.name, "origin": images.origin}
+    write_tensors(file, {key: getattr(images, key) for key in _TENSORS}, facts)
+
+
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], Any] | None:
+    """The tensors in `file`, mapped, and the facts kept with them; None where there is none that can be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as stored:
+            facts = json.loads(stored.metadata()[_FACTS])
+            return {key: stored.get_tensor(key) for key in stored.keys()}, facts  # noqa: SIM118
+    except FileNotFoundError:
+        return None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        logger.warning("%s cannot be read (%s): making it again", file, error)
+        return None
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor], facts: Any) -> None:
+    """Keeps tensors, with facts in JSON's own types, whole or not at all; where that cannot be, it only says so."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    facts = {"class_names": images.class_names, "name": images.name, "origin": images.origin}
-    # A name of its own: two processes that decode the same images must not write into one file.
+    # A name of its own: two processes that make the same must not write into one file.
     unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            save_file({key: getattr(images, key) for key in _TENSORS}, unfinished, {"images": json.dumps(facts)})
+            save_file(dict(tensors), unfinished, {_FACTS: json.dumps(facts)})
             os.replace(unfinished, file)
         finally:
             unfinished.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
-        logger.warning("%s cannot be written (%s): the images will be decoded again next time", file.parent, error)
+        logger.warning("%s cannot be written (%s): next time it will be made again", file.parent, error)
+
+
+@contextmanager
+def turn(file: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
+    """While inside the `with`, no other process of this machine is in it for the same file: look into the file first.
+
+    The system ends the turn of a process that dies. Where there are no such locks, everybody goes in at once.
+
+    Args:
+        file: What is about to be made.
+        waiting: Called now and then while another process is at it.
+    """
+    lock = _turn_file(file)
+    with lock or nullcontext():
+        while lock is not None and not _locked(lock.fileno()):
+            waiting()
+            time.sleep(_LOOK_AGAIN)
+        yield
+
+
+def _turn_file(file: Path) -> TextIO | None:
+    if fcntl is None:
+        return None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file.with_name(f".{file.name}.turn").open("w")
+    except OSError:  # whoever writes the file itself will say so
+        return None
+
+
+def _locked(descriptor: int) -> bool:
+    assert fcntl is not None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True

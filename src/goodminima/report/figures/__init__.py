@@ -21,6 +21,7 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "wedge": chiang2023.wedge,
     "boundaries": chiang2023.boundaries,
     "accuracy_by_loss": chiang2023.accuracy_by_loss,
+    "paired_episodes": chiang2023.paired_episodes,
     "searches": chiang2023_searches.searches,
     "angle_and_margin": margins.angle_and_margin,
     "margin_rates": margins.margin_rates,

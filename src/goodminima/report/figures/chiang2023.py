@@ -21,6 +21,7 @@ _NOUNS = {"hidden": "units", "samples": "points"}
 _COLOURS = {"G&C": "#0072b2", "SGD": "#d55e00", "Linear": "#7f7f7f"}
 _REGIONS = ListedColormap(["#fbe3d6", "#d6e6f4"])
 _POINTS = ("#d55e00", "#0072b2")
+_QUESTION = 100 / 75  # points of accuracy that one of an episode's questions is worth
 
 
 def wedge(experiment: Experiment, results: "Results") -> Figure:
@@ -121,3 +122,39 @@ def _line_of(ax: Axes, cell: Cell, results: "Results") -> None:
     ax.errorbar(middles, ours, yerr=errors, color=_COLOURS[kind], marker="o", ms=3.5, lw=1.6, capsize=2, label=name)
     printed = np.array([100 * cell.printed[m].mean if m in cell.printed else np.nan for m in cell.measures])
     ax.plot(middles, printed, color=_COLOURS[kind], ls="--", lw=1, alpha=0.7)
+
+
+def paired_episodes(experiment: Experiment, results: "Results") -> Figure:
+    """How much more than SGD Pattern Search gets right, episode by episode; with the mean, and its 95 % interval."""
+    gains = {
+        cell: 100 * np.concatenate([each.arrays["accuracy"] - each.arrays["sgd"] for each in results.outcomes(cell)])
+        for cell in (each.name for each in results.cells if each.settings["optimizer"] == "Pattern Search")
+        if results.outcomes(cell)
+    }
+    figure, axes = plt.subplots(
+        1,
+        max(1, len(gains)),
+        figsize=(max(4.2, 0.6 + 2.8 * len(gains)), 3.2),
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    most = round(max((np.abs(each).max() for each in gains.values()), default=0) / _QUESTION)
+    bins = [_QUESTION * (number - 0.5) for number in range(-most, most + 2)]  # one number of questions each
+    settings = {cell.name: cell.settings for cell in results.cells}
+    for ax, (cell, values) in zip(axes[0], gains.items(), strict=False):
+        ax.set_title(f"{settings[cell]['shots']}-shot, start: {settings[cell]['start']}", fontsize=10)
+        _gains(ax, values, bins=bins)
+    figure.supxlabel("Pattern Search less SGD on the same episode [points of accuracy]", fontsize=9)
+    axes[0, 0].set_ylabel("episodes")
+    return figure
+
+
+def _gains(ax: Axes, gains: np.ndarray, *, bins: list[float]) -> None:
+    mean, half = gains.mean(), 1.96 * gains.std(ddof=1) / np.sqrt(len(gains))
+    ax.hist(gains, bins=bins, color=_COLOURS["G&C"], alpha=0.55)
+    ax.axvline(0, color="black", lw=0.8)
+    ax.axvspan(mean - half, mean + half, color=_COLOURS["SGD"], alpha=0.4, lw=0)
+    ax.axvline(mean, color=_COLOURS["SGD"], lw=1.4)
+    ax.text(0.97, 0.95, f"{mean:+.2f} ± {half:.2f}", transform=ax.transAxes, ha="right", va="top", fontsize=8.5)

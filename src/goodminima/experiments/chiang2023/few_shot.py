@@ -1,0 +1,168 @@
+"""One replicate of Table 5: a head per episode by one optimiser, on features that all of them share.
+
+Episodes, their questions and the heads' starts are the same for every optimiser, so that two of them can be compared
+episode by episode, with far less noise than their own errors say.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy import stats
+from torch import Tensor
+
+from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
+from goodminima.nets import LinearModel
+from goodminima.population import Cube, TorchDefault
+from goodminima.search import PatternRule, Until, pattern_search
+from goodminima.tasks import Episodes, Examples, ImageData, base_and_novel, draw_episodes, load_images
+from goodminima.tasks.class_split import images_per_class
+from goodminima.train import (
+    SGD,
+    Extractor,
+    Recipe,
+    pretrained_features,
+    query_accuracy,
+    ridge_heads,
+    sgd_heads,
+    svm_heads,
+)
+
+ACCURACY, INTERVAL = "accuracy", "its 95 % ±"
+GAIN, GAIN_INTERVAL = "gain over SGD", "the gain's 95 % ±"
+LABELS = ("shots", "optimizer", "start")
+NOWHERE = "–"  # what is solved outright starts nowhere; the SGD that it is compared with starts as PyTorch does
+STARTS = {"PyTorch": TorchDefault(), "cube": Cube(1.0), NOWHERE: TorchDefault()}
+
+_SGD = SGD(lr=0.01, momentum=0.9, epochs=100, batch_size=25)  # every batch is the whole episode
+_RIDGE_PENALTY = 50.0  # as in the code of Lee et al. 2019
+_SVM_COST = 0.1  # likewise
+_MOST_CANDIDATES = 2_000_000  # a head; few need a tenth
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lesson:
+    """What the heads of all episodes learn from, and where they start."""
+
+    x: Float[Tensor, "E S F"]
+    episodes: Episodes
+    start: Float[Tensor, "E D"]
+
+
+class _Heads(NamedTuple):
+    theta: Float[Tensor, "E D"]
+    counts: Mapping[str, int] = {}
+    note: str = ""
+
+
+def run_few_shot(cell: Cell, context: Context) -> Outcome:
+    """Accuracy of one optimiser's heads over all episodes, and their gain over SGD from the same starts.
+
+    Settings read from the scale: `width`, `drop_rate` and `drop_size` of the ResNet-12; `recipe`, its training without
+    the epochs, which are as many as `images` seen make, at most `epochs`; `episodes`; `steps` of Pattern Search.
+    """
+    assert context.data is not None
+    images = base_and_novel(load_images(context.data), context.data)
+    features = _features(images, context)
+    count, shots = context.scale_settings["episodes"], cell.settings["shots"]
+    episodes = draw_episodes(images.test_y, count=count, shots=shots, seed=context.key("episodes"))
+    lesson = _Lesson(features[episodes.support], episodes, _starts(cell, context, episodes, features.shape[1]))
+    sgd = query_accuracy(_sgd(lesson, context).theta, features, episodes)
+    if cell.settings["optimizer"] == "SGD":
+        values, errors = _mean(sgd, ACCURACY, INTERVAL)
+        return Outcome(values=values, errors=errors, arrays={"sgd": sgd.numpy()}, note=_about(images))
+    heads = _OPTIMIZERS[cell.settings["optimizer"]](lesson, context)
+    accuracy = query_accuracy(heads.theta, features, episodes)
+    values, errors = _mean(accuracy, ACCURACY, INTERVAL)
+    gain_values, gain_errors = _mean(accuracy - sgd, GAIN, GAIN_INTERVAL)
+    return Outcome(
+        values=values | gain_values,
+        errors=errors | gain_errors,
+        counts=heads.counts,
+        arrays={"accuracy": accuracy.numpy(), "sgd": sgd.numpy()},
+        note=heads.note,
+    )
+
+
+def _features(images: ImageData, context: Context) -> Float[Tensor, "M F"]:
+    """The same for all cells and replicates."""
+    settings = context.scale_settings
+    epochs = min(settings["epochs"], max(1, round(settings["images"] / len(images.train_y))))
+    extractor = Extractor(
+        width=settings["width"],
+        drop_rate=settings["drop_rate"],
+        drop_size=settings["drop_size"],
+        recipe=Recipe(epochs=epochs, **settings["recipe"]),
+    )
+
+    def listen(what: str, done: int, wanted: int) -> None:
+        context.report(Progress(done=done, wanted=wanted, unit=what, effort=done, effort_unit="images"))
+
+    seed = replace(context, replicate=0).key("features")
+    return pretrained_features(images, extractor, seed=seed, device=context.device, listen=listen).x
+
+
+def _starts(cell: Cell, context: Context, episodes: Episodes, num_features: int) -> Float[Tensor, "E D"]:
+    net = LinearModel(in_features=num_features, num_classes=episodes.ways)
+    indices = np.arange(len(episodes), dtype=np.uint64)
+    return STARTS[cell.settings["start"]].draw(net, seed=context.key("start"), indices=indices)
+
+
+def _mean(values: Float[Tensor, "E"], name: str, interval: str) -> tuple[dict[str, float | None], dict[str, float]]:
+    """A mean over episodes and half the width of its 95 % interval, under their names; and the mean's standard error."""
+    error = float(values.std()) / math.sqrt(len(values))
+    return {name: float(values.mean()), interval: float(stats.t.ppf(0.975, len(values) - 1)) * error}, {name: error}
+
+
+def _about(images: ImageData) -> str:
+    return f"base {images_per_class(images.train_y)}, novel {images_per_class(images.test_y)}"
+
+
+def _sgd(lesson: _Lesson, context: Context) -> _Heads:
+    return _Heads(sgd_heads(lesson.x, lesson.episodes.support_y, lesson.start, sgd=_SGD, seed=context.key("sgd")))
+
+
+def _pattern_search(lesson: _Lesson, context: Context) -> _Heads:
+    net = LinearModel(in_features=lesson.x.shape[2], num_classes=lesson.episodes.ways)
+    until = Until(fitted=False, steps=context.scale_settings["steps"], candidates=_MOST_CANDIDATES)
+    found, candidates = [], 0
+    for member, (x, start) in enumerate(zip(lesson.x, lesson.start, strict=True)):
+        examples = Examples(x, lesson.episodes.support_y)
+        seed = context.key("pattern search")
+        found.append(
+            pattern_search(net, examples, start=start, rule=PatternRule(), until=until, seed=seed, member=member)
+        )
+        candidates += found[-1].candidates
+        done = {"done": member + 1, "wanted": len(lesson.x), "unit": "episodes"}
+        context.report(Progress(**done, effort=candidates, effort_unit="candidates"))
+    short = sum(head.steps < context.scale_settings["steps"] for head in found)
+    return _Heads(
+        torch.stack([head.theta for head in found]),
+        counts={"candidates": candidates, "steps": sum(head.steps for head in found)},
+        note=f"{short} of {len(found)} heads could not be improved further before {until.steps} steps" if short else "",
+    )
+
+
+def _ridge(lesson: _Lesson, context: Context) -> _Heads:
+    return _Heads(ridge_heads(lesson.x, lesson.episodes.support_y, penalty=_RIDGE_PENALTY))
+
+
+def _svm(lesson: _Lesson, context: Context) -> _Heads:
+    def listen(done: int) -> None:
+        context.report(Progress(done=done, wanted=len(lesson.x), unit="episodes"))
+
+    return _Heads(
+        svm_heads(lesson.x, lesson.episodes.support_y, cost=_SVM_COST, seed=context.key("svm"), listen=listen)
+    )
+
+
+_OPTIMIZERS: Mapping[str, Callable[[_Lesson, Context], _Heads]] = {
+    "Pattern Search": _pattern_search,
+    "ridge": _ridge,
+    "SVM": _svm,
+}

@@ -1,0 +1,126 @@
+"""Frozen features: a ResNet-12 trained on base classes, and what it says of images of novel ones. Kept on disk."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from goodminima.nets import ResNet12
+from goodminima.tasks import cache
+from goodminima.tasks.image_data import ImageData
+from goodminima.train.pretrain import Recipe, pretrain
+
+_FORMAT = 1  # raise it when the same recipe gives other features
+_BATCH = 256
+
+# What is under way, how many images are done, how many there are to do.
+Listen = Callable[[str, int, int], None]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Features:
+    """Features of the novel classes' images.
+
+    Args:
+        x: One row an image of `images.test_x`.
+        y: Their labels, those of `images.test_y`.
+        base_loss: Of each epoch of pre-training, nats an image.
+        base_accuracy: Of each epoch of pre-training, on cropped images of the base classes.
+    """
+
+    x: Float[Tensor, "M F"]
+    y: Int[Tensor, "M"]
+    base_loss: Float[Tensor, "epochs"]
+    base_accuracy: Float[Tensor, "epochs"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extractor:
+    """A ResNet-12 and how it is trained; its arguments are those of `ResNet12`."""
+
+    width: float
+    drop_rate: float = 0.0
+    drop_size: int = 5
+    recipe: Recipe
+
+    def net(self, num_classes: int, *, in_channels: int) -> ResNet12:
+        """The net before training."""
+        return ResNet12(
+            width=self.width,
+            in_channels=in_channels,
+            num_classes=num_classes,
+            drop_rate=self.drop_rate,
+            drop_size=self.drop_size,
+        )
+
+
+def pretrained_features(
+    images: ImageData, extractor: Extractor, *, seed: int, device: str = "cpu", listen: Listen | None = None
+) -> Features:
+    """Trains a ResNet-12 on the train split, and gives the features of the test split: other classes' images.
+
+    Made once and kept beside the decoded images; of several processes that want the same one makes it, on
+    `recipe.shards` threads, and the others wait. Kept under all that decides it: the pixels and labels themselves, the
+    arguments, PyTorch's version and the processor's instruction set.
+
+    Args:
+        images: `base_and_novel(...)`.
+        extractor: The net and how it is trained.
+        seed: At least 0.
+        device: Where it is trained.
+        listen: Told now and then what is under way: its name, images done, images to do.
+    """
+    say = listen or _nobody_listens
+    file = cache.cache_file(f"features-{images.name}", _identity(images, extractor, seed, device))
+    with cache.turn(file, waiting=lambda: say("images, trained on by another worker", 0, 1)):
+        stored = cache.read_tensors(file)
+        if stored is None:
+            made = _make(images, extractor, seed, device, say)
+            cache.write_tensors(file, {name: getattr(made, name) for name in Features.__slots__}, images.origin)
+            return made
+    return Features(**stored[0])
+
+
+def _nobody_listens(what: str, done: int, wanted: int) -> None: ...
+
+
+def _make(images: ImageData, extractor: Extractor, seed: int, device: str, say: Listen) -> Features:
+    make = partial(extractor.net, in_channels=images.train_x.shape[1])
+    listen = partial(say, "images trained on")
+    trained = pretrain(make, images, recipe=extractor.recipe, seed=seed, device=device, listen=listen)
+    return Features(
+        x=_features_of(trained.net, images, device, partial(say, "features")),
+        y=images.test_y,
+        base_loss=trained.loss,
+        base_accuracy=trained.accuracy,
+    )
+
+
+@torch.no_grad()
+def _features_of(
+    net: ResNet12, images: ImageData, device: str, say: Callable[[int, int], None]
+) -> Float[Tensor, "M F"]:
+    parts, done = [], 0
+    for pixels in images.test_x.split(_BATCH):
+        x = images.standardised(pixels).to(device=device, memory_format=torch.channels_last)
+        parts.append(net.features(x).cpu())
+        done += len(pixels)
+        say(done, len(images.test_x))
+    return torch.cat(parts)
+
+
+def _identity(images: ImageData, extractor: Extractor, seed: int, device: str) -> str:
+    digest = hashlib.sha256()
+    for part in (images.train_x, images.train_y, images.test_x, images.test_y):
+        digest.update(str(tuple(part.shape)).encode())
+        digest.update(part.contiguous().numpy().data)
+    machine = [torch.__version__, torch.backends.cpu.get_cpu_capability(), device]
+    return json.dumps([_FORMAT, digest.hexdigest(), asdict(extractor), seed, *machine], sort_keys=True)
