@@ -161,7 +161,7 @@ INFINITE_WIDTH = Experiment(
     picture="variation_margin",
     remarks=(
         "Ten points in the plane, the labels of a cross, no biases. F1 margin: min y f(x) over sum |a| ||w||; its largest by a "
-        "linear programme over 1,000 directions and those that turn out to be missing, bounded by its dual over the whole circle.",
+        "linear programme over 1,000 directions and those it turns out to lack, bounded by its dual over the whole circle.",
         "The programme asks for vanishing initialisation. It is not needed for this: starts of norm 1e-3 to 10 per weight "
         "reach the same margin, since the norm grows without end and forgets its start. It decides how long that takes.",
         f"relevant: means over {_DRAWS} draws of data and start, {_TESTED} unseen examples each.",
