@@ -1,6 +1,6 @@
 """AdaGrad and Adam: where adaptive steps lead, which depends on more than the geometry of the problem.
 
-References: Gunasekar et al. 2018 (Characterizing implicit bias in terms of optimization geometry), section 3.3, for AdaGrad;
+References: Gunasekar et al. 2018 (Characterizing implicit bias in terms of optimization geometry) for AdaGrad;
 Zhang, Zou and Cao 2024 (The implicit bias of Adam on separable data) for Adam without epsilon; Wang et al. 2021 (The
 implicit bias for adaptive optimization algorithms on homogeneous neural networks) for Adam with it.
 """
@@ -60,7 +60,7 @@ def adam_path(
         beta2: Decay of the second moment.
         listen: Told of each of the times.
 
-    Differs from paper: bias correction is on, as everyone uses Adam.
+    Bias correction is on, as in common use.
     """
     state = np.zeros((3, z.shape[1]))  # w, and the moments m and v relative to the loss and its square
     scale = np.zeros(1)  # log loss that they are relative to

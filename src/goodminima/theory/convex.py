@@ -73,7 +73,7 @@ def margin(
     >>> margin(np.eye(2), np.array([3.0, 4.0])).item()
     0.6
     """
-    return (w @ z.T).min(axis=-1) / np.linalg.norm(w, ord=p, axis=-1)
+    return np.asarray((w @ z.T).min(axis=-1) / np.linalg.norm(w, ord=p, axis=-1))
 
 
 def dual_exponent(p: float) -> float:

@@ -3,8 +3,8 @@
 All of them move along g = -grad L / L of the exponential loss, the mean of the rows z_i under softmax(-Zw); they differ in
 how far. Rows have norm at most 1.
 
-References: Nacson et al. 2019, Theorems 2 and 5 (steps that grow as the gradient shrinks); Ji, Srebro and Telgarsky 2021,
-Algorithm 1 (Nesterov's acceleration of the dual).
+References: Nacson et al. 2019 (Convergence of gradient descent on separable data), steps that make up for the shrinking
+gradient; Ji, Srebro and Telgarsky 2021 (Fast margin maximization via dual acceleration), Nesterov's method in the dual.
 """
 
 import math

@@ -4,7 +4,7 @@ Mirror descent with a potential Phi moves grad Phi(w) by -eta A^T (A w - b), so 
 its limit is the Bregman projection of the start onto the solutions of A w = b, whatever the step size. Natural gradient
 moves w itself by -eta (Hessian of Phi)^-1 A^T (A w - b), and has that limit only as eta tends to 0.
 
-Reference: Gunasekar et al. 2018 (Characterizing implicit bias in terms of optimization geometry), Theorem 1 and section 2.3.
+Reference: Gunasekar et al. 2018 (Characterizing implicit bias in terms of optimization geometry).
 """
 
 import math

@@ -4,7 +4,8 @@ The rows fall into a largest part that some w separates without harming the othe
 strictly non-separable rest, which spans S. Gradient descent converges in S to the rest's unique minimiser, and across S
 follows the ray of maximum margin of the first part, projected.
 
-Reference: Ji and Telgarsky 2019 (The implicit bias of gradient descent on nonseparable data), section 2 and Theorem 1.1.
+Reference: Ji and Telgarsky 2019 (The implicit bias of gradient descent on nonseparable data), whose bounds are weaker than
+what is measured: (log t)^2 / sqrt(t) for the finite part, log log t / log t for the direction.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ w_{t+1} = w_t + eta_t v_t, where v_t maximises <g_t, v> over ||v||_p <= 1 for g 
 coordinate descent for p = 1, sign descent for p = infinity, the gradient's direction for p = 2. With eta_t decaying like
 t^-1/2 the l_p margin min_i <z_i, w> / ||w||_p tends to the largest there is.
 
-Reference: Gunasekar et al. 2018 (Characterizing implicit bias in terms of optimization geometry), Theorem 5.
+Reference: Gunasekar et al. 2018 (Characterizing implicit bias in terms of optimization geometry).
 """
 
 import math

@@ -95,7 +95,7 @@ LOGISTIC_REGRESSION = Experiment(
     name="implicit_bias/logistic_regression",
     title="Gradient descent on separable data goes to the maximum margin, logarithmically",
     claim="On separable data the norm grows like log t without end, and the direction tends to the l2 maximum margin.",
-    source="Soudry et al. 2018, Theorems 3 and 4",
+    source="Soudry et al. 2018",
     percent=False,
     cells=(
         _descent_cell(10**5, residual=5e-2, agreement=1e-5),

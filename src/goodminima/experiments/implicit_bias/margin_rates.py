@@ -70,7 +70,7 @@ MARGIN_RATES = Experiment(
         "Programme, section The linear theorem. Exponential loss, step size 1, rows of norm at most 1; gap = 1 - achieved "
         "/ optimal margin, from a reference exact to about 1e-14.",
         "The text speaks of the direction; the rates are theorems about its margin, and are measured there.",
-        "Dual acceleration (Ji, Srebro and Telgarsky 2021, Algorithm 1) is beyond the text; so is the constant step of the "
+        "Dual acceleration (Ji, Srebro and Telgarsky 2021) is beyond the text; so is the constant step of the "
         "normalised gradient.",
     ),
 )

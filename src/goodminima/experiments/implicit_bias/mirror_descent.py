@@ -140,7 +140,7 @@ MIRROR_DESCENT = Experiment(
     title="Mirror descent projects its start; natural gradient, AdaGrad and Adam depend on more",
     claim="Among all solutions mirror descent takes the one nearest to its start in its own potential; other adaptive methods "
     "have a limit that step sizes and constants decide.",
-    source="Gunasekar et al. 2018a, Theorem 1 and sections 2.3 and 3.3; Zhang, Zou and Cao 2024",
+    source="Gunasekar et al. 2018a; Zhang, Zou and Cao 2024",
     percent=False,
     cells=(
         *(_mirror_cell(name) for name in POTENTIALS),

@@ -80,7 +80,7 @@ NON_SEPARABLE = Experiment(
     title="Partly separable data: a finite minimiser in some directions, a maximum-margin ray in the others",
     claim="Whatever the data, gradient descent tends to one ray that the data define: finite where they are not separable, "
     "of maximum margin across that.",
-    source="Ji and Telgarsky 2019, Theorem 1.1",
+    source="Ji and Telgarsky 2019",
     percent=False,
     cells=(
         _partly_cell(10**5, inside=1e-3, across=5e-2),

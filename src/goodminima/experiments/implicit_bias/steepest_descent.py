@@ -11,7 +11,7 @@ _STEPS = 10**6
 
 
 def _run(cell: Cell, context: Context) -> Outcome:
-    z, p = norms_apart(context.key("data")), cell.settings["p"]
+    z, p = norms_apart(context.key("data")), float(cell.settings["p"])
     times = log_spaced(_STEPS)
     path = steepest_path(z, p=p, times=times, listen=steps_told(context, total=_STEPS))
     gaps = margin_gaps(z, path)
@@ -26,7 +26,7 @@ def _cell(p: float) -> Cell:
     apart = {1.0: " but l1.5", 1.5: " but l1"}.get(p, "")
     return Cell(
         name=f"l{p:g}",
-        settings={"p": p},
+        settings={"p": f"{p:g}"},  # as text: JSON has no infinity
         measures=("own", "others"),
         claims={
             "own": Claim(
@@ -41,7 +41,7 @@ STEEPEST_DESCENT = Experiment(
     name="implicit_bias/steepest_descent",
     title="Steepest descent maximises the margin of its own norm",
     claim="Which norm the step is measured in decides which margin is maximised: five norms, five classifiers.",
-    source="Gunasekar et al. 2018a, Theorem 5",
+    source="Gunasekar et al. 2018a",
     percent=False,
     cells=tuple(_cell(p) for p in NORMS),
     scales={

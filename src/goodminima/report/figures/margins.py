@@ -40,7 +40,7 @@ def angle_and_margin(experiment: Experiment, results: "Results") -> Figure:
         t = np.expm1(arrays["tau"])
         error.semilogx(t, arrays["error"], color=_ORANGE, lw=1.3, label="training error" if first else None)
         error.semilogx(t, arrays["gap"], color=_BLUE, lw=1.3, label="margin gap" if first else None)
-    error.set_title("Gaussian data: fitted long before the margin is wide", fontsize=10)
+    error.set_title("Gaussian data: fitted long before", fontsize=10)
     error.set_xlabel("t")
     error.set_ylim(-0.03, 1.03)  # the gap is above 1 while points are wrong
     return _finished(figure, angle, gap, error)
@@ -101,7 +101,7 @@ def five_geometries(experiment: Experiment, results: "Results") -> Figure:
     labels = ["$\\ell_\\infty$" if p == np.inf else f"$\\ell_{{{p:g}}}$" for p in NORMS]
     at_end = np.full((len(NORMS), len(NORMS)), np.nan)
     for colour, cell in zip(_COLOURS, results.cells, strict=True):
-        number = NORMS.index(cell.settings["p"])
+        number = NORMS.index(float(cell.settings["p"]))
         ends = []
         for first, arrays in _runs(results, cell.name):
             own = np.where(arrays["gaps"][:, number] > 0, arrays["gaps"][:, number], np.nan)
