@@ -12,6 +12,11 @@ from goodminima.experiments.chiang2023.table3 import TABLE3
 from goodminima.experiments.chiang2023.table4 import TABLE4, TABLE4_CIFAR10
 from goodminima.experiments.chiang2023.table5 import TABLE5, TABLE5_MINI_IMAGENET
 from goodminima.experiments.experiment import Experiment
+from goodminima.experiments.implicit_bias.logistic_regression import LOGISTIC_REGRESSION
+from goodminima.experiments.implicit_bias.margin_rates import MARGIN_RATES
+from goodminima.experiments.implicit_bias.mirror_descent import MIRROR_DESCENT
+from goodminima.experiments.implicit_bias.non_separable import NON_SEPARABLE
+from goodminima.experiments.implicit_bias.steepest_descent import STEEPEST_DESCENT
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     FIGURE1,
@@ -24,6 +29,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     TABLE5,
     TABLE5_MINI_IMAGENET,
     FIGURE8,
+    LOGISTIC_REGRESSION,
+    MARGIN_RATES,
+    NON_SEPARABLE,
+    STEEPEST_DESCENT,
+    MIRROR_DESCENT,
 )
 
 

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from goodminima.experiments.experiment import Experiment
-from goodminima.report.figures import chiang2023, chiang2023_searches
+from goodminima.report.figures import chiang2023, chiang2023_searches, margins
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
@@ -23,6 +23,11 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "accuracy_by_loss": chiang2023.accuracy_by_loss,
     "paired_episodes": chiang2023.paired_episodes,
     "searches": chiang2023_searches.searches,
+    "angle_and_margin": margins.angle_and_margin,
+    "margin_rates": margins.margin_rates,
+    "partly_separable": margins.partly_separable,
+    "five_geometries": margins.five_geometries,
+    "mirror_descent": margins.mirror_descent,
 }
 
 

@@ -1,0 +1,59 @@
+"""Long runs of small steps: when to look at them, and looking at them without slowing them down."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+Listener = Callable[[int], None]
+
+
+def unheard(steps: int) -> None:
+    """The listener of whoever does not want to be told."""
+
+
+def log_spaced(stop: int, *, start: int = 1, per_decade: int = 20) -> Int[np.ndarray, "times"]:
+    """Increasing whole numbers from `start` to `stop`, evenly spaced in the logarithm where they are not too close.
+
+    >>> log_spaced(100, per_decade=4).tolist()
+    [1, 2, 3, 6, 10, 18, 32, 56, 100]
+    """
+    if not 1 <= start <= stop:
+        raise ValueError(f"log_spaced: needs 1 <= start <= stop, got start = {start}, stop = {stop}")
+    count = 1 + math.ceil(per_decade * math.log10(stop / start))
+    return np.unique(np.rint(np.geomspace(start, stop, max(count, 2))).astype(np.int64))
+
+
+def snapshots(
+    advance: Callable[[int, int], None],
+    state: Float[np.ndarray, "*shape"],
+    *,
+    times: Int[np.ndarray, "times"],
+    listen: Listener = unheard,
+) -> Float[np.ndarray, "times *shape"]:
+    """What `state` is at each of the given times.
+
+    Args:
+        advance: `advance(begin, end)` takes steps number begin, ..., end - 1, changing `state` in place.
+        state: At time 0.
+        times: Increasing numbers of steps.
+        listen: Called with each time once it is reached.
+    """
+    path = np.empty((len(times), *state.shape))
+    reached = 0
+    for number, time in enumerate(times):
+        advance(reached, int(time))
+        reached = int(time)
+        path[number] = state
+        listen(reached)
+    return path
+
+
+def slope(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"]) -> float:
+    """Slope of the least-squares line; of logarithms, the exponent of a power law.
+
+    >>> round(slope(np.log([1.0, 2.0, 4.0]), np.log([3.0, 0.75, 0.1875])), 12)
+    -2.0
+    """
+    return float(np.polyfit(x, y, 1)[0])
