@@ -14,6 +14,7 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Int
+from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from goodminima.theory.convex import import_cvxpy
@@ -85,7 +86,8 @@ def least_spectrum(z: Float[np.ndarray, "n d"]) -> LeastSpectrum:
     """
     cp = import_cvxpy()
     d = z.shape[1]
-    fourier, counts = half_spectrum(np.eye(d)).T, multiplicity(d)
+    counts = multiplicity(d)
+    fourier: NDArray[np.complex128] = half_spectrum(np.eye(d)).T
     beta = cp.Variable(d)
     margins = z @ beta >= 1
     amplitudes = cp.norm(cp.vstack([fourier.real @ beta, fourier.imag @ beta]), 2, axis=0)
@@ -138,7 +140,7 @@ def planted_spectrum(seed: int, *, n: int = 12, d: int = 16) -> PlantedSpectrum:
     rng = np.random.default_rng(seed)
     counts = multiplicity(d)
     inside = rng.choice(np.flatnonzero(counts == 2), size=3, replace=False)
-    phases = np.exp(2j * np.pi * rng.random(len(counts)))
+    phases: NDArray[np.complex128] = np.exp(2j * np.pi * rng.random(len(counts)))
     phases[counts == 1] = np.sign(phases[counts == 1].real)
     certificate, spectrum = 0.5 * phases, np.zeros_like(phases)
     certificate[inside] = phases[inside]
@@ -189,25 +191,28 @@ def nearby_stationary_point(
 ) -> Float[np.ndarray, "d"]:
     """The stationary point with the support and the held rows of beta, to rounding, by Newton's method from beta.
 
-    Training reaches it like a power of 1 / margin only; this is where it goes. Whether it is one is for `stationarity` to
-    say: Newton's method knows nothing of signs and of the other rows.
+    Training reaches it like a power of 1 / margin only; this is where it goes. Newton's method finds the point for rows held
+    at the margin; a row whose multiplier is negative is let go, one whose margin falls below 1 is held.
 
     Raises:
-        RuntimeError: If Newton's method does not settle: beta was not near a stationary point.
+        RuntimeError: If that does not settle: beta was not near a stationary point.
     """
     problem = _Restricted.at(z, beta, power=power)
     c = problem.start
     multipliers, _ = nnls(problem.rows[problem.active].T, problem.derivatives(c)[0])
-    rows, multipliers = problem.rows[problem.active][multipliers > 0], multipliers[multipliers > 0]
-    for _ in range(30):
-        gradient, hessian = problem.derivatives(c)
-        system = np.block([[hessian, -rows.T], [rows, np.zeros((len(rows), len(rows)))]])
-        wrong = np.concatenate([gradient - multipliers @ rows, rows @ c - 1])
-        move = np.linalg.lstsq(system, -wrong, rcond=None)[0]
-        c, multipliers = c + move[: len(c)], multipliers + move[len(c) :]
-        if np.abs(move[: len(c)]).max() < 1e-14 * np.abs(c).max():
+    held = [int(row) for row in np.flatnonzero(problem.active)[multipliers > 0]]
+    for _ in range(10):
+        c, multipliers = problem.newton(c, held)
+        lowest = int((problem.rows @ c).argmin())
+        if multipliers.min() < 0:
+            held.pop(int(multipliers.argmin()))
+        elif problem.rows[lowest] @ c < 1 - 1e-12:
+            held.append(lowest)
+        else:
             return c @ problem.basis
-    raise RuntimeError("nearby_stationary_point: Newton's method did not settle; train longer, or from another start")
+    raise RuntimeError(
+        "nearby_stationary_point: which rows are held does not settle; train longer, or from another start"
+    )
 
 
 @final
@@ -242,6 +247,24 @@ class _Restricted:
             power=power,
         )
 
+    def newton(
+        self, c: Float[np.ndarray, "c"], held: list[int]
+    ) -> tuple[Float[np.ndarray, "c"], Float[np.ndarray, "h"]]:
+        """The solution of grad R = sum_i a_i z_i and <z_i, c> = 1 over the rows that are held, and its multipliers."""
+        rows = self.rows[held]
+        multipliers = np.linalg.lstsq(rows.T, self.derivatives(c)[0], rcond=None)[0]
+        for _ in range(30):
+            gradient, hessian = self.derivatives(c)
+            system = np.block([[hessian, -rows.T], [rows, np.zeros((len(rows), len(rows)))]])
+            wrong = np.concatenate([gradient - multipliers @ rows, rows @ c - 1])
+            move = np.linalg.lstsq(system, -wrong, rcond=None)[0]
+            c, multipliers = c + move[: len(c)], multipliers + move[len(c) :]
+            if np.abs(move[: len(c)]).max() < 1e-14 * np.abs(c).max():
+                return c, multipliers
+        raise RuntimeError(
+            "nearby_stationary_point: Newton's method does not settle; train longer, or from another start"
+        )
+
     def derivatives(self, c: Float[np.ndarray, "c"]) -> tuple[Float[np.ndarray, "c"], Float[np.ndarray, "c c"]]:
         """Gradient and Hessian of R = sum_k m_k^(1 - power / 2) |c_k|^power."""
         same = self.group[:, None] == self.group
@@ -253,7 +276,8 @@ class _Restricted:
 
 def _real_fourier(d: int) -> tuple[Float[np.ndarray, "d d"], Int[np.ndarray, "d"]]:
     """An orthonormal basis of cosines and sines, and the frequency of each of its rows."""
-    waves, counts = half_spectrum(np.eye(d)).T, multiplicity(d)
+    counts = multiplicity(d)
+    waves: NDArray[np.complex128] = half_spectrum(np.eye(d)).T
     scaled = np.sqrt(counts)[:, None] * waves
     paired = np.flatnonzero(counts == 2)
     return np.vstack([scaled.real, scaled.imag[paired]]), np.concatenate([np.arange(len(counts)), paired])

@@ -10,15 +10,19 @@ Rows are z_i = y_i x_i, the loss is sum_i exp(-<beta, z_i>), followed by gradien
 Reference: Gunasekar, Lee, Soudry and Srebro 2018 (linear convolutional networks), Theorems 1 and 2, Lemma 3.
 """
 
+import itertools
 import math
 
 import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
+from numpy.typing import NDArray
 
 from goodminima.theory.ascent import fitting_step, softmin
 from goodminima.theory.bridge import half_spectrum, multiplicity
 from goodminima.theory.loops import Listener, snapshots, unheard
+
+Spectra = NDArray[np.complex128]
 
 
 def fully_connected(
@@ -44,13 +48,15 @@ def fully_connected(
 
     Cost: about 3 L max(d, width)^2 products a step.
     """
+    if depth < 1 or width < 1:
+        raise ValueError(f"fully_connected: depth and width must be at least 1, got depth = {depth}, width = {width}")
     d = z.shape[1]
     sizes = [d, *[width] * (depth - 1), 1]
     widest = max(sizes)
     # All layers in one array: rows and columns that a layer does not have are 0 and, their gradient being 0, stay so.
     weights = np.zeros((depth, widest, widest))
     rng = np.random.default_rng(seed)
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         weights[layer, :fan_out, :fan_in] = scale * rng.standard_normal((fan_out, fan_in))
     rows = np.zeros((len(z), widest))
     rows[:, :d] = z
@@ -115,6 +121,8 @@ def convolutional(
     Cost: about 6 n d products and n exponentials a step.
     """
     d = z.shape[1]
+    if filters.shape[1] != d:
+        raise ValueError(f"convolutional: filters must be as long as the rows, {d}, got {filters.shape[1]}")
     transformed, spectra, counts = half_spectrum(filters), half_spectrum(z), multiplicity(d)
 
     def advance(begin: int, end: int) -> None:
@@ -142,38 +150,55 @@ def white_filters(seed: int, *, depth: int, d: int, scale: float = 0.1) -> Float
 
 
 @njit(cache=True, nogil=True)
-def _ascend_convolutional(w: np.ndarray, z: np.ndarray, counts: np.ndarray, steps: int) -> None:
+def _ascend_convolutional(w: Spectra, z: Spectra, counts: np.ndarray, steps: int) -> None:
     depth, k = w.shape
-    q, p = np.empty(len(z)), np.empty(len(z))
-    before, after = np.ones((depth + 1, k), np.complex128), np.ones((depth + 1, k), np.complex128)
-    rest, pull, steepness = np.empty((depth, k), np.complex128), np.empty(k, np.complex128), np.empty(k)
-    powers = counts * (z.real**2 + z.imag**2)
+    q, p, pull = np.empty(len(z)), np.empty(len(z)), np.empty(k, np.complex128)
+    beta, rest = np.empty(k, np.complex128), np.empty((depth, k), np.complex128)
+    weighted, powers = counts * z, counts * (z.real**2 + z.imag**2)
     for _ in range(steps):
-        for layer in range(depth):
-            before[layer + 1] = before[layer] * w[layer]
-            after[depth - layer - 1] = after[depth - layer] * w[depth - layer - 1]
-        steepness[:] = 0.0
-        for layer in range(depth):  # the gradient of beta^_j with respect to w_l^_j is the product of the others
-            for j in range(k):
-                rest[layer, j] = np.conj(before[layer, j] * after[layer + 1, j])
-                steepness[j] += rest[layer, j].real ** 2 + rest[layer, j].imag ** 2
-        steepest = 0.0
-        for i in range(len(z)):
-            q[i], squared = 0.0, 0.0
-            for j in range(k):
-                q[i] += counts[j] * (z[i, j].real * before[depth, j].real + z[i, j].imag * before[depth, j].imag)
-                squared += powers[i, j] * steepness[j]
-            steepest = max(steepest, squared)
+        rho = math.sqrt(_products(w, counts, beta, rest))
+        steepest = _margins(weighted, powers, beta, rest, q)
         softmin(q, p)
         pull[:] = 0.0
-        rho2 = 0.0
         for i in range(len(z)):
             for j in range(k):
                 pull[j] += p[i] * z[i, j]
-        for layer in range(depth):
-            for j in range(k):
-                rho2 += counts[j] * (w[layer, j].real ** 2 + w[layer, j].imag ** 2)
-        step = fitting_step(steepest, math.sqrt(rho2))
+        step = fitting_step(steepest, rho)
         for layer in range(depth):
             for j in range(k):
                 w[layer, j] += step * rest[layer, j] * pull[j]
+
+
+@njit(cache=True, nogil=True)
+def _products(w: Spectra, counts: np.ndarray, beta: Spectra, rest: Spectra) -> float:
+    """Fills beta^ and, for each layer, the conjugate product of the others; returns the squared norm of all filters."""
+    squares = 0.0
+    for j in range(len(counts)):
+        beta[j] = 1.0
+        for layer in range(len(w)):
+            rest[layer, j] = np.conj(beta[j])
+            beta[j] *= w[layer, j]
+            squares += counts[j] * (w[layer, j].real ** 2 + w[layer, j].imag ** 2)
+        after = 1.0 + 0.0j
+        for layer in range(len(w) - 1, -1, -1):
+            rest[layer, j] *= np.conj(after)
+            after *= w[layer, j]
+    return squares
+
+
+@njit(cache=True, nogil=True)
+def _margins(weighted: Spectra, powers: np.ndarray, beta: Spectra, rest: Spectra, q: np.ndarray) -> float:
+    """Fills q_i = <z_i, beta>; returns max_i |grad q_i|^2, where grad of q_i by w_l^ is z_i^ times the layer's `rest`."""
+    steepness = np.zeros(len(beta))
+    for layer in range(len(rest)):
+        for j in range(len(beta)):
+            steepness[j] += rest[layer, j].real ** 2 + rest[layer, j].imag ** 2
+    steepest = 0.0
+    for i in range(len(q)):
+        inner, squared = 0.0, 0.0
+        for j in range(len(beta)):
+            inner += weighted[i, j].real * beta[j].real + weighted[i, j].imag * beta[j].imag
+            squared += powers[i, j] * steepness[j]
+        q[i] = inner
+        steepest = max(steepest, squared)
+    return steepest
