@@ -68,11 +68,13 @@ EARLY_STOPPING = Experiment(
             measures=("stop beats end", "stop beats limit", "rises once fitted", *_SHOWN),
             claims={
                 "stop beats end": Claim(
-                    "10 % of labels flipped: least validation loss has less test error than the end, of 10 runs",
+                    "10 % of labels flipped: runs of 10 with less test error at the least validation loss than at the end",
                     above=8,
                 ),
-                "stop beats limit": Claim("... and less than the maximum margin that descent tends to", above=8),
-                "rises once fitted": Claim("... and the test error rises after the training error is 0", above=8),
+                "stop beats limit": Claim("... than in the limit, the maximum margin", above=8),
+                "rises once fitted": Claim(
+                    "... with more test error at the end than when the training error became 0", above=8
+                ),
             },
         ),
         Cell(
@@ -81,9 +83,10 @@ EARLY_STOPPING = Experiment(
             measures=("falls once fitted", "limit beats fitted", *_SHOWN),
             claims={
                 "falls once fitted": Claim(
-                    "clean labels: the test error goes on falling after the training error is 0, of 10 runs", above=8
+                    "clean labels: runs of 10 with less test error at the end than when the training error became 0",
+                    above=8,
                 ),
-                "limit beats fitted": Claim("... and the maximum margin has less than at that time", above=8),
+                "limit beats fitted": Claim("... with less in the limit than then", above=8),
             },
         ),
     ),

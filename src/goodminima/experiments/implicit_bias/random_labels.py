@@ -121,6 +121,6 @@ RANDOM_LABELS = Experiment(
     remarks=(
         "Ten classes; MLP of 512 hidden units, LeNet; SGD, learning rate 0.01, momentum 0.9, batches of 50, the same start "
         "and order for both kinds of labels. An epoch counts as the first to fit if every image is right after it.",
-        "The slow-down is stated for one-channel images: few colour images take a convolutional net as long either way.",
+        "The slow-down is stated for one-channel images: a few hundred colour images are fitted about as fast either way.",
     ),
 )
