@@ -12,7 +12,14 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from goodminima.experiments.experiment import Experiment
-from goodminima.report.figures import chiang2023, chiang2023_searches, diagonal_and_labels, linear_networks, margins, two_layer
+from goodminima.report.figures import (
+    chiang2023,
+    chiang2023_searches,
+    diagonal_and_labels,
+    linear_networks,
+    margins,
+    two_layer,
+)
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
