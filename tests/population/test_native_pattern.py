@@ -359,7 +359,7 @@ def test_the_loss_falls_with_every_step():
 
 
 def test_what_is_remembered_drifts_little():
-    """Drift is that of 2,000 acceptances; the loss stays the one that a computation afresh gives."""
+    """Drift is that of 500 acceptances; the loss stays the one that a computation afresh gives."""
     problem = PROBLEMS["lenet"]()
     search = problem.search(radius=0.125)
     assert search.drift == 0

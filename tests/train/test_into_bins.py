@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from goodminima.nets import MLP, LinearModel
-from goodminima.population import Cube, FanOut, Population
+from goodminima.nets import MLP, LeNet, LinearModel
+from goodminima.population import Cube, FanOut, Population, native
 from goodminima.search import Fits, Status, bins
 from goodminima.search.screening import interleaved
 from goodminima.tasks import Examples, Task, wedge
-from goodminima.train import SGD, train_into_bins
+from goodminima.train import SGD, Trained, train_into_bins
 from goodminima.train.sgd import minibatches
 
 BINS = bins((0.55, 0.6, 0.64, 0.66, 0.69))
@@ -44,7 +44,7 @@ def _alone(net: nn.Module, train: Examples, vector: torch.Tensor, sgd: SGD, fits
     return nn.utils.parameters_to_vector(member.parameters()).detach() if inside else None
 
 
-def test_one_pass_equals_training_anew_for_each_bin() -> None:
+def test_one_pass_equals_training_anew_for_each_bin(path: str) -> None:
     net, task, sgd = MLP(in_features=2, hidden=(5,)), wedge(seed=3, num_train=5), SGD(lr=0.1, epochs=20, batch_size=2)
     found = train_into_bins(net, task, sgd=sgd, start=Cube(1.0), accept=BINS, wanted=1000, members=60, max_members=60)
     start = Cube(1.0).draw(net, seed=0, indices=np.arange(60, dtype=np.uint64))
@@ -57,7 +57,7 @@ def test_one_pass_equals_training_anew_for_each_bin() -> None:
     assert sum(frozen.hits for frozen in found.bins) > 20
 
 
-def test_kept_members_fit_and_lie_in_their_bin() -> None:
+def test_kept_members_fit_and_lie_in_their_bin(path: str) -> None:
     net, task, sgd = MLP(in_features=2, hidden=(8,)), wedge(seed=1, num_train=5), SGD(lr=0.1, epochs=30, batch_size=2)
     found = train_into_bins(net, task, sgd=sgd, start=FanOut(), accept=BINS, wanted=3, keep=3, members=50)
     assert found.status is Status.SOLVED
@@ -71,7 +71,32 @@ def test_kept_members_fit_and_lie_in_their_bin() -> None:
         assert (population.margin(task.train.x, task.train.y) > 0).all()
 
 
-def test_blocks_are_trained_whole_and_the_budget_ends_it() -> None:
+def test_both_paths_freeze_the_same_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In several blocks, with momentum, on images; parameters agree as far as float32 carries them."""
+    if not native.available():
+        pytest.skip(native.why_not())
+    generator = torch.Generator().manual_seed(3)
+    examples = Examples(torch.randn(6, 1, 20, 20, generator=generator), torch.tensor([0, 0, 0, 1, 1, 1]))
+    task = Task(train=examples, test=examples, num_classes=2, name="noise", origin="")
+    net, sgd = LeNet(width=0.4, in_shape=(1, 20, 20)), SGD(lr=2e-3, epochs=10, batch_size=4, momentum=0.3)
+
+    def train() -> Trained:
+        return train_into_bins(
+            net, task, sgd=sgd, start=Cube(1.0), accept=(*bins((0.6, 0.65, 0.67, 0.68, 0.69)), Fits()), wanted=1000,
+            keep=30, members=25, max_members=90, seed=4,
+        )  # fmt: skip
+
+    compiled = train()
+    monkeypatch.setenv(native.VARIABLE, "0")
+    reference = train()
+    assert compiled.nonfinite == reference.nonfinite
+    for ours, theirs in zip(compiled.bins, reference.bins, strict=True):
+        assert (ours.hits, ours.members) == (theirs.hits, theirs.members)
+        torch.testing.assert_close(ours.theta, theirs.theta, rtol=1e-4, atol=1e-4)
+    assert [bin_.hits > 0 for bin_ in compiled.bins].count(True) >= 4
+
+
+def test_blocks_are_trained_whole_and_the_budget_ends_it(path: str) -> None:
     net, task, sgd = MLP(in_features=2, hidden=(5,)), wedge(seed=3), SGD(lr=0.1, epochs=3, batch_size=3)
     heard = []
     found = train_into_bins(
@@ -84,7 +109,7 @@ def test_blocks_are_trained_whole_and_the_budget_ends_it() -> None:
     assert found.bins[0].hits == 0
 
 
-def test_members_that_run_off_are_counted() -> None:
+def test_members_that_run_off_are_counted(path: str) -> None:
     x = torch.tensor([[1e30, 0.0], [0.0, 1e30]])
     task = Task(
         train=Examples(x, torch.tensor([1, 0])),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from goodminima.population.population import Population
 from goodminima.search.fits import Status
-from goodminima.search.objective import Objective
+from goodminima.search.objective import TorchObjective
 from goodminima.search.until import Until
 from goodminima.tasks.task import Examples
 
@@ -203,7 +203,7 @@ def _point(engine: Engine, num_examples: int) -> Point:
 
 def _searched(net: nn.Module, examples: Examples, engine: Engine, status: Status, trace: Trace) -> Searched:
     theta = torch.as_tensor(engine.theta)
-    exactly = Objective.of(net, examples, theta.double())(theta.double()[None])
+    exactly = TorchObjective.of(net, examples, theta.double())(theta.double()[None])
     return Searched(
         net=net,
         theta=theta,

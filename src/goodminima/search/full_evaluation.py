@@ -1,17 +1,14 @@
 """Local searches of any net: each candidate is evaluated in full, many of them a call."""
 
-import math
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import final
 
-import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
-from goodminima.search.local import AbstractMoves, State, init, step
-from goodminima.search.objective import Objective, Scores
+from goodminima.search.local import AbstractMoves, init, step
+from goodminima.search.objective import AbstractObjective
 
+_LEAST_WIDTH = 16  # members that the compiled kernel draws and evaluates in the time of one
 _CALL_PRODUCTS = 1 << 22  # products of one call that outweigh its fixed costs
 _SLICE_PRODUCTS = 1 << 31  # products between two reports: about a second
 
@@ -29,11 +26,16 @@ class FullEvaluation:
     """
 
     def __init__(
-        self, objective: Objective, theta: Float[Tensor, "D"], *, moves: AbstractMoves, radius: float, best_of: int
+        self,
+        objective: AbstractObjective,
+        theta: Float[Tensor, "D"],
+        *,
+        moves: AbstractMoves,
+        radius: float,
+        best_of: int,
     ) -> None:
         self._objective, self._best_of = objective, best_of
         self.state = init(objective, theta, moves, radius)
-        self.scored = 1  # members scored so far, those looked at in vain included
 
     @property
     def theta(self) -> Float[Tensor, "D"]:
@@ -41,7 +43,7 @@ class FullEvaluation:
 
     @property
     def loss(self) -> float:
-        return self.state.loss / len(self._objective.examples)
+        return self.state.loss / self._objective.num_examples
 
     @property
     def right(self) -> int:
@@ -70,35 +72,28 @@ class FullEvaluation:
     @property
     def slice(self) -> int:
         """Candidates between two reports."""
-        return max(1, _SLICE_PRODUCTS // self._objective.products)
+        return max(1, _SLICE_PRODUCTS // self._products)
 
     def run(self, *, candidates: int, steps: int | None, fitted: bool, loss_below: float, threads: int) -> None:
         """See `Engine`. A group of `best_of` candidates that does not fit into the budget is not begun."""
         last = self.candidates + candidates
-        with ThreadPoolExecutor(threads) as pool:
-            score = partial(self._score, pool, threads)
-            while not self._ended(steps, fitted, loss_below):
-                room = min(last - self.candidates, self.state.moves.span - self.failures)
-                if room < min(self._best_of, self.state.moves.span - self.failures) or room == 0:
-                    break
-                width = min(room, self._width(threads))
-                self.state, info = step(score, self.state, best_of=self._best_of, width=width)
-                self.scored += info.scored
+        while not self._ended(steps, fitted, loss_below):
+            room = min(last - self.candidates, self.state.moves.span - self.failures)
+            if room < min(self._best_of, self.state.moves.span - self.failures) or room == 0:
+                break
+            width = min(room, self._width(threads))
+            self.state, _ = step(self._objective, self.state, best_of=self._best_of, width=width, threads=threads)
 
     def _ended(self, steps: int | None, fitted: bool, loss_below: float) -> bool:
-        all_right = fitted and self.right == len(self._objective.examples)
+        all_right = fitted and self.right == self._objective.num_examples
         return all_right or self.loss <= loss_below or (steps is not None and self.steps >= steps)
 
     def _width(self, threads: int) -> int:
         """How far to look ahead: half the failures so far, but no more than fixed costs per call are worth."""
-        least = self._objective.block * threads
-        most = max(least, _CALL_PRODUCTS // self._objective.products)
-        return min(max(least, self.failures // 2), most)
+        least = _LEAST_WIDTH * threads
+        return min(max(least, self.failures // 2), max(least, _CALL_PRODUCTS // self._products))
 
-    def _score(self, pool: ThreadPoolExecutor, threads: int, state: State, names: Int64[np.ndarray, "count"]) -> Scores:
-        def score(some: Int64[np.ndarray, "count"]) -> Scores:
-            return self._objective(state.moves.applied(state.theta, state.radius, some))
-
-        size = max(self._objective.block, math.ceil(len(names) / threads))
-        groups = [names[first : first + size] for first in range(0, len(names), size)]
-        return score(names) if len(groups) == 1 else Scores.joined(list(pool.map(score, groups)))
+    @property
+    def _products(self) -> int:
+        """Products of a weight and an input that a candidate takes, at the least."""
+        return len(self.theta) * self._objective.num_examples

@@ -3,10 +3,11 @@
 What is proposed is a search's own (`AbstractMoves`); trying, accepting, halving and counting are here, once for all. A
 state is never changed in place, and many candidates are scored in one call: the moves are looked up ahead as if all were
 to fail, and those behind the accepted one are handed back. So the width of a call changes no decision.
+
+Reference: Chiang et al. 2023, section 4.1.2, for both searches.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -14,9 +15,9 @@ import numpy as np
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from goodminima.search.objective import Objective, Scores
+from goodminima.search.objective import AbstractObjective, Scores
 
-Scorer = Callable[["State", Int64[np.ndarray, "count"]], Scores]
+_MATRIX_NUMBERS = 1 << 24  # numbers of the candidates that are held at once: 64 MB
 
 
 class AbstractMoves(ABC):
@@ -73,14 +74,13 @@ class State:
 @final
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Diagnostics of a step: candidates decided on, candidates scored for that, and whether one was accepted."""
+    """Diagnostics of a step: how many candidates it tried, and whether it accepted one."""
 
     tried: int
-    scored: int
     accepted: bool
 
 
-def init(objective: Objective, theta: Float[Tensor, "D"], moves: AbstractMoves, radius: float) -> State:
+def init(objective: AbstractObjective, theta: Float[Tensor, "D"], moves: AbstractMoves, radius: float) -> State:
     """A search that has not begun.
 
     Raises:
@@ -92,39 +92,50 @@ def init(objective: Objective, theta: Float[Tensor, "D"], moves: AbstractMoves, 
     return State(theta, float(scores.loss[0]), int(scores.right[0]), moves, radius)
 
 
-def step(score: Scorer, state: State, *, best_of: int, width: int) -> tuple[State, Info]:
+def step(
+    objective: AbstractObjective, state: State, *, best_of: int, width: int, threads: int = 1
+) -> tuple[State, Info]:
     """Tries moves up to the first improvement, or up to `width` of them, or the end of the pass.
 
     With `best_of` above 1, so many are tried (fewer at the end of a pass) and the best is taken if it is an improvement.
     """
-    room = state.moves.span - state.failures
-    names = state.moves.names(min(width if best_of == 1 else best_of, room))
-    scores = score(state, names)
-    better = np.flatnonzero(scores.loss < state.loss)
-    if len(better):
-        chosen = int(better[0] if best_of == 1 else better[np.argmin(scores.loss[better])])
-        tried = chosen + 1 if best_of == 1 else len(names)
-        return _moved(state, names[chosen : chosen + 1], scores, chosen, tried), Info(tried, len(names), True)
-    halved = len(names) == room
-    failed = replace(
-        state,
-        moves=state.moves.after(len(names), accepted=False, halved=halved),
-        radius=state.radius / 2 if halved else state.radius,
-        failures=0 if halved else state.failures + len(names),
-        candidates=state.candidates + len(names),
-        halvings=state.halvings + halved,
+    room, most = state.moves.span - state.failures, max(1, _MATRIX_NUMBERS // len(state.theta))
+    names = state.moves.names(min(width, most, room) if best_of == 1 else min(best_of, room))
+    scores = Scores.joined(
+        [
+            objective(
+                state.moves.applied(state.theta, state.radius, names[first : first + most]),
+                limit=state.loss,
+                first=best_of == 1,
+                threads=threads,
+            )
+            for first in range(0, len(names), most)
+        ]
     )
-    return failed, Info(len(names), len(names), False)
-
-
-def _moved(state: State, name: Int64[np.ndarray, "1"], scores: Scores, chosen: int, tried: int) -> State:
-    return replace(
+    better = np.flatnonzero(scores.loss < state.loss)
+    if not len(better):
+        return _failed(state, len(names), halved=len(names) == room), Info(len(names), False)
+    chosen = int(better[0] if best_of == 1 else better[np.argmin(scores.loss[better])])
+    tried = chosen + 1 if best_of == 1 else len(names)
+    moved = replace(
         state,
-        theta=state.moves.applied(state.theta, state.radius, name)[0],
+        theta=state.moves.applied(state.theta, state.radius, names[chosen : chosen + 1])[0],
         loss=float(scores.loss[chosen]),
         right=int(scores.right[chosen]),
         moves=state.moves.after(tried, accepted=True, halved=False),
         failures=0,
         candidates=state.candidates + tried,
         steps=state.steps + 1,
+    )
+    return moved, Info(tried, True)
+
+
+def _failed(state: State, tried: int, *, halved: bool) -> State:
+    return replace(
+        state,
+        moves=state.moves.after(tried, accepted=False, halved=halved),
+        radius=state.radius / 2 if halved else state.radius,
+        failures=0 if halved else state.failures + tried,
+        candidates=state.candidates + tried,
+        halvings=state.halvings + halved,
     )

@@ -1,6 +1,9 @@
 """What local searches lower: the normalised training loss, summed over the examples in float64."""
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -9,9 +12,13 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
-from goodminima.population.normalise import norm_product
+from goodminima.population import native
+from goodminima.population.compiled import program_of
+from goodminima.population.native.jury import Jury
+from goodminima.population.normalise import norm_product, norm_unit, normed_ranges
 from goodminima.population.parameters import num_parameters
 from goodminima.population.population import Evaluator, cross_entropy, evaluator_of, margins
+from goodminima.population.stack import stack_of
 from goodminima.tasks.task import Examples
 
 _REGISTER = 16  # members that the compiled kernel evaluates in the time of one
@@ -29,10 +36,34 @@ class Scores(NamedTuple):
         return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
+class AbstractObjective(ABC):
+    """Scores members of one net on fixed examples. What a member gets does not depend on its company."""
+
+    @property
+    @abstractmethod
+    def num_examples(self) -> int:
+        """How many examples there are."""
+
+    @abstractmethod
+    def __call__(
+        self, theta: Float[Tensor, "P D"], *, limit: float = math.inf, first: bool = False, threads: int = 1
+    ) -> Scores:
+        """Scores members in order.
+
+        Args:
+            theta: A member a row.
+            limit: A sum surely above this may come out as infinity.
+            first: Whether members behind the first with a sum below the limit may be left out, as infinite.
+            threads: Threads to be used; they change no number.
+
+        Cost: P N forward passes, or fewer where members are left out.
+        """
+
+
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Objective:
-    """Scores members of one net on fixed examples. What a member gets does not depend on its company.
+class TorchObjective(AbstractObjective):
+    """Any net, in the dtype and on the device of its members; many members a call, none of them left out.
 
     Args:
         net: The net.
@@ -45,7 +76,7 @@ class Objective:
     evaluate: Evaluator
 
     @classmethod
-    def of(cls, net: nn.Module, examples: Examples, like: Float[Tensor, "D"]) -> "Objective":
+    def of(cls, net: nn.Module, examples: Examples, like: Float[Tensor, "D"]) -> "TorchObjective":
         """The objective for members of the dtype and device of `like`.
 
         The path is chosen once, for a registerful of members: groups of different sizes would be rounded differently.
@@ -54,23 +85,60 @@ class Objective:
         evaluate = evaluator_of(net, like.expand(_REGISTER, -1), tuple(examples.x.shape[1:]))
         return cls(net, fitting, evaluate)
 
-    def __call__(self, theta: Float[Tensor, "P D"]) -> Scores:
-        """Cost: P N forward passes."""
+    @property
+    def num_examples(self) -> int:
+        return len(self.examples)
+
+    def __call__(
+        self, theta: Float[Tensor, "P D"], *, limit: float = math.inf, first: bool = False, threads: int = 1
+    ) -> Scores:
+        groups = theta.split(max(_REGISTER, math.ceil(len(theta) / threads)))
+        if len(groups) == 1:
+            return self._score_all(theta)
+        with ThreadPoolExecutor(threads) as pool:
+            return Scores.joined(list(pool.map(self._score_all, groups)))
+
+    def _score_all(self, theta: Float[Tensor, "P D"]) -> Scores:
         with torch.no_grad():
-            totals = self.evaluate.by_chunks(theta, self.examples.x, self._score).sum(1).cpu().numpy()
+            totals = self.evaluate.by_chunks(theta, self.examples.x, self._score_chunk).sum(1).cpu().numpy()
         return Scores(totals[:, 0], totals[:, 1].astype(np.int64))
 
-    def _score(self, theta: Tensor, logits: Tensor, rows: slice) -> Tensor:
+    def _score_chunk(self, theta: Tensor, logits: Tensor, rows: slice) -> Tensor:
         y, factor = self.examples.y[rows], norm_product(self.net, theta, dtype=torch.float64)
         loss = cross_entropy(logits.double() / factor[:, None, None], y)
         return torch.stack([loss, (margins(logits, y) > 0).double()], dim=2)
 
-    @property
-    def block(self) -> int:
-        """Fewest members that are worth a call."""
-        return _REGISTER
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledObjective(AbstractObjective):
+    """Plain stacks in float32 on the CPU: the compiled kernel, which leaves out what need not be scored."""
+
+    jury: Jury
+    jury_examples: int
 
     @property
-    def products(self) -> int:
-        """Products of a weight and an input that scoring one member takes, at the least."""
-        return num_parameters(self.net) * len(self.examples)
+    def num_examples(self) -> int:
+        return self.jury_examples
+
+    def __call__(
+        self, theta: Float[Tensor, "P D"], *, limit: float = math.inf, first: bool = False, threads: int = 1
+    ) -> Scores:
+        return Scores(*self.jury.score(theta.numpy(), limit=limit, first=first, threads=threads))
+
+
+def objective_of(net: nn.Module, examples: Examples, like: Float[Tensor, "D"]) -> AbstractObjective:
+    """The fastest objective for members of the dtype and device of `like`."""
+    stack = stack_of(net)
+    if stack is None or like.dtype != torch.float32 or like.device.type != "cpu" or not native.available():
+        return TorchObjective.of(net, examples, like)
+    jury = Jury(
+        program_of(stack),
+        tuple(examples.x.shape[1:]),
+        num_parameters=num_parameters(net),
+        weights=normed_ranges(net),
+        unit=norm_unit(net),
+        x=examples.x.float().numpy(),
+        y=examples.y.numpy(),
+    )
+    return CompiledObjective(jury, len(examples))

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from goodminima.population import native
 from goodminima.population.compiled import program_of
 from goodminima.population.native.pattern import PatternSearch as NativePatternSearch
-from goodminima.population.normalise import norm_unit, normed_slots
+from goodminima.population.normalise import norm_unit, normed_ranges
 from goodminima.population.order import Order
 from goodminima.population.priors import AbstractPrior
 from goodminima.population.stack import Stack, num_outputs, stack_of
 from goodminima.search.descent import Engine, Point, Searched, descend
 from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractMoves
-from goodminima.search.objective import Objective
+from goodminima.search.objective import TorchObjective
 from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, derived_seed, drawn_start
 from goodminima.search.until import Until
 from goodminima.tasks.task import Examples, Task
@@ -122,7 +122,7 @@ def pattern_search(
     Raises:
         ValueError: If the start has no finite loss, or of the wrong length.
 
-    Cost: a candidate costs one forward pass of all examples, or in the compiled kernel a few hundredths of one.
+    Cost: a candidate costs one forward pass of all examples; in the compiled kernel hundreds of times less.
 
     >>> from goodminima.nets import LinearModel
     >>> four = Examples(torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, -1.0], [-1.0, 0.0]]), torch.tensor([0, 1, 2, 3]))
@@ -164,7 +164,7 @@ def pattern_engine(
         slice_ = min(_LONGEST_SLICE, max(1, _SLICE_PRODUCTS // (len(theta) * len(examples))))
         return _compiled(net, stack, examples, theta, rule, seed=seed, stream=stream), slice_
     moves = PatternMoves(Order.begin(2 * len(theta), seed=seed, stream=stream), rule.proceed)
-    objective = Objective.of(net, examples, theta)
+    objective = TorchObjective.of(net, examples, theta)
     engine = FullEvaluation(objective, theta, moves=moves, radius=rule.radius, best_of=rule.best_of)
     return engine, engine.slice
 
@@ -183,7 +183,7 @@ def _compiled(
         program_of(stack),
         tuple(examples.x.shape[1:]),
         theta=theta.numpy(),
-        weights=[(slot.start, slot.stop - slot.start) for slot in normed_slots(net)],
+        weights=normed_ranges(net),
         unit=norm_unit(net),
         x=examples.x.float().numpy(),
         y=examples.y.numpy(),

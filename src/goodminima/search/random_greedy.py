@@ -5,11 +5,12 @@ Reference: Chiang et al. 2023, section 4.1.2.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from goodminima.population import generator
@@ -17,12 +18,14 @@ from goodminima.population.priors import AbstractPrior
 from goodminima.search.descent import Point, Searched, descend
 from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractMoves
-from goodminima.search.objective import Objective
+from goodminima.search.objective import objective_of
 from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, derived_seed, drawn_start
 from goodminima.search.until import Until
 from goodminima.tasks.task import Examples, Task
 
 _NOISE = 12  # a stream of the seed: the start is drawn from others
+_TOGETHER = 16  # draws that take no longer than one
+_REMEMBERED_NUMBERS = 1 << 22
 
 
 @final
@@ -71,14 +74,25 @@ class NoiseMoves(AbstractMoves):
     def applied(
         self, theta: Float[Tensor, "D"], radius: float, names: Int64[np.ndarray, "count"]
     ) -> Float[Tensor, "count D"]:
-        noise = generator.normal(self.seed, names.astype(np.uint64), len(theta))
-        noise *= np.float32(
-            radius
-        )  # multiplied first and added then: fused, its bits would depend on the place in memory
-        return torch.from_numpy(noise).to(theta.device) + theta
+        noise = _noise(self.seed, int(names[0]), int(names[-1]) + 1, len(theta))
+        noise *= np.float32(radius)  # not fused with the sum: fused, its bits would depend on the place in memory
+        return torch.from_numpy(noise).to(theta.device).add_(theta)
 
     def after(self, tried: int, *, accepted: bool, halved: bool) -> "NoiseMoves":
         return replace(self, first=self.first + tried)
+
+
+def _noise(seed: int, start: int, stop: int, size: int) -> Float32[np.ndarray, "count size"]:
+    """Draws number start .. stop - 1, a copy. Moves handed back are proposed again: small ones are remembered."""
+    if size * _TOGETHER > _REMEMBERED_NUMBERS:
+        return generator.normal(seed, np.arange(start, stop, dtype=np.uint64), size)
+    firsts = range(start - start % _TOGETHER, stop, _TOGETHER)
+    return np.concatenate([_sixteen(seed, first, size)[max(0, start - first) : stop - first] for first in firsts])
+
+
+@lru_cache(maxsize=2)
+def _sixteen(seed: int, first: int, size: int) -> Float32[np.ndarray, "16 size"]:
+    return generator.normal(seed, np.arange(first, first + _TOGETHER, dtype=np.uint64), size)
 
 
 def random_greedy(
@@ -139,5 +153,5 @@ def greedy_engine(
     net: nn.Module, examples: Examples, theta: Float[Tensor, "D"], *, rule: GreedyRule, seed: int
 ) -> FullEvaluation:
     """The engine of a search from `theta` whose candidate k adds draw k of `seed`."""
-    objective, moves = Objective.of(net, examples, theta), NoiseMoves(rule.patience, seed)
+    objective, moves = objective_of(net, examples, theta), NoiseMoves(rule.patience, seed)
     return FullEvaluation(objective, theta, moves=moves, radius=rule.sigma, best_of=rule.best_of)

@@ -104,3 +104,20 @@ class PatternSearch:
     def by_tangent(self) -> int: ...
     @property
     def by_partial_sum(self) -> int: ...
+
+class Jury:
+    def __init__(
+        self,
+        set: str,
+        layers: Sequence[tuple[str | int, ...]],
+        input_shape: Sequence[int],
+        num_parameters: int,
+        weights: Sequence[tuple[int, int]],
+        unit: float,
+        images: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        /,
+    ) -> None: ...
+    def score(
+        self, theta: NDArray[np.float32], limit: float, first: bool, threads: int, /
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...

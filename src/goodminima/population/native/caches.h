@@ -52,31 +52,37 @@ enum class Exit { none, tangent, partial_sum };
 
 // Scratch of one thread.
 struct Trial {
-    Trial(const SearchPlan& plan, const Caches& caches, Size lanes) : floors(caches.group_losses.size()) {
-        Size map_size = 0, shaped_size = 0, temporary = 0, taps = 0;
+    Trial(const SearchPlan& plan, const Caches& caches, Size lanes)
+        : floors(caches.group_losses.size()), changed(floors.size()) {
+        Size map_size = 0, shaped_size = 0, temporary = 0, widest_in = 0, widest_out = 0;
         for (Size l = 0; l < plan.num_links(); ++l) {
             const Link& link = plan.link(l);
             map_size = std::max(map_size, link.plane);
             shaped_size = std::max(shaped_size, link.shaped_plane);
             for (const Stage& stage : link.shaping) temporary = std::max(temporary, stage.out.size());
-            taps = std::max(taps, link.in_size);
+            widest_in = std::max(widest_in, link.in_size);
+            widest_out = std::max(widest_out, link.out_size);
             pre.emplace_back(max_blocks * link.out_size * lanes);
         }
         for (const Stage& stage : plan.lead) temporary = std::max(temporary, stage.out.size());
         for (Size level = 0; level < plan.levels(); ++level)
             entering.emplace_back((level == plan.gauge ? caches.blocks : max_blocks) * plan.level_size(level) * lanes);
         for (Buffer& buffer : temporaries) buffer = Buffer(temporary * lanes);
-        map = Buffer(max_blocks * map_size * lanes);
+        map = Buffer(map_size * lanes);
         shaped = Buffer(max_blocks * shaped_size * lanes);
         delta = Buffer(max_blocks * shaped_size * lanes);
-        nonzero.resize(static_cast<std::size_t>(taps));
+        nonzero.resize(static_cast<std::size_t>(widest_in));
+        column.resize(static_cast<std::size_t>(widest_out));
     }
 
-    Buffer map{0}, shaped{0}, delta{0};  // of the changed channel: pre-activations, entries of the next level, their change
+    // Of the changed channel: pre-activations of one block, entries of the next level and their change of one group.
+    Buffer map{0}, shaped{0}, delta{0};
     Buffer temporaries[2] = {Buffer(0), Buffer(0)};
     std::vector<Buffer> pre, entering;  // of one group of blocks; at the gauge level of all
     std::vector<Size> nonzero;
+    std::vector<float> column;
     std::vector<double> floors;  // by group: no sum of its losses is less
+    std::vector<char> changed;   // by group: whether any of its entries in the level behind the moved link is
     Exit exit = Exit::none;
 };
 
@@ -112,6 +118,8 @@ struct SearchEngine {
     double (*try_move)(const Search&, const Move&, double limit, Trial&);
     // Makes the move, all but the parameter itself.
     void (*make_move)(const Search&, const Move&, Trial&);
+    // Losses and correct examples of another member; an infinite sum if it surely exceeds `limit`.
+    Tally (*weigh_whole)(const Search&, float scale, double limit, Trial&);
 };
 
 }  // namespace goodminima

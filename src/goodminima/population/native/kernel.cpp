@@ -281,6 +281,7 @@ void generate(const std::string& set, const Array<float>& half_width, const std:
 }  // namespace
 }  // namespace goodminima
 
+#include "jury_binding.h"
 #include "search_binding.h"
 
 PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
@@ -295,4 +296,5 @@ PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
     module.def("spin", &spin);
     module.def("generate", &generate);
     bind_pattern_search(module);
+    bind_jury(module);
 }

@@ -41,6 +41,7 @@ struct Move {
     float scale = 0;    // 1 / normaliser, afterwards
     Size link = -1;     // -1: the parameter belongs to no layer
     Size channel = 0;   // the output that it changes
+    bool unit = false;  // whether the output is one number that enters a linear layer with nothing but a ReLU behind it
     Size source = -1;   // the entry of the level that the weight multiplies at the first place; -1 for a bias
 };
 
@@ -52,6 +53,8 @@ class SearchPlan {
             for (const Stage& stage : *stages) add(stage);
         for (std::size_t l = 0; l < links.size(); ++l) add_ranges(links[l], static_cast<Size>(l));
         std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
+        flat = num_links();
+        while (flat > 0 && link(flat - 1).linear()) --flat;
         const Link& last = links.back();
         gauge = num_links() > 1 && last.linear() && last.shaping.empty() ? num_links() - 1 : num_links();
     }
@@ -74,6 +77,8 @@ class SearchPlan {
         const Link& owner = link(range.link);
         move.link = range.link;
         move.channel = range.bias ? place : place / owner.num_taps();
+        move.unit = owner.shaped_plane == 1 && move.link + 1 < num_links() && link(move.link + 1).linear() &&
+                    link(move.link + 1).only_relu();
         if (!range.bias) move.source = owner.dense.taps[static_cast<std::size_t>(place % owner.num_taps())];
         return move;
     }
@@ -81,6 +86,7 @@ class SearchPlan {
     Program program;
     std::vector<Stage> lead;  // what comes before the first layer with weights
     std::vector<Link> links;
+    Size flat = 0;  // the first of the linear links at the end
     // The level whose entries a linear map at most separates from the logits: the loss is convex in them.
     Size gauge = 0;
 

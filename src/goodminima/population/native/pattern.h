@@ -92,7 +92,7 @@ class PatternSearch {
         Exit exit = Exit::none;
     };
 
-    static constexpr Size refresh_interval = 2000;  // moves made
+    static constexpr Size refresh_interval = 500;  // moves made
     static constexpr Size slopes_after = 2;         // moves that failed: the tangent costs about one more
     static constexpr Size longest_window = 256;
 

@@ -1,7 +1,7 @@
 // Training members into loss bins: each lane holds a member from its start to its end, then the next one.
 //
-// There are three things to do, and each does all lanes: show an image, teach images (a gradient), move (a step). The one
-// that most lanes wait for is done next. A lane's images are its own, so lanes need not be at the same step.
+// There are three things to do, each for all lanes at once: show an image, teach images (a gradient), move (a step). The
+// one that most lanes wait for is done next. A lane's images are its own, so lanes need not be at the same step.
 
 #pragma once
 
@@ -120,11 +120,11 @@ class Training {
         for (Size lane = 0; lane < engine_.lanes; ++lane) {
             if (desk(lane).member >= 0 || next_ == lesson_.members) continue;
             load(lane, lesson_.starts + next_ * lesson_.program.parameters);
-            Desk& seat = desk(lane);
-            seat.member = next_++;
-            seat.pupil.begin();
-            seat.pending.assign(lesson_.bins.size(), true);
-            seat.sorted = seat.taught = false;
+            Desk& sitter = desk(lane);
+            sitter.member = next_++;
+            sitter.pupil.begin();
+            sitter.pending.assign(lesson_.bins.size(), true);
+            sitter.sorted = sitter.taught = false;
             fresh |= std::uint32_t{1} << lane;
         }
         return fresh;
@@ -148,23 +148,23 @@ class Training {
 
     // Sorts a member that has just been seen to fit; finds out what it wants, or that it has ended.
     void decide(Size lane, bool finite) {
-        Desk& seat = desk(lane);
-        if (finite && seat.pupil.fits() && !seat.sorted) sort(lane);
-        seat.wish = finite && std::count(seat.pending.begin(), seat.pending.end(), true) > 0 ? seat.pupil.decide()
-                                                                                             : Wish::leave;
-        if (seat.wish != Wish::leave) return;
+        Desk& sitter = desk(lane);
+        if (finite && sitter.pupil.fits() && !sitter.sorted) sort(lane);
+        const bool goes_on = finite && std::count(sitter.pending.begin(), sitter.pending.end(), true) > 0;
+        sitter.wish = goes_on ? sitter.pupil.decide() : Wish::leave;
+        if (sitter.wish != Wish::leave) return;
         if (!finite) ++trained_.nonfinite;
         ++trained_.finished;
-        seat.member = -1;
+        sitter.member = -1;
     }
 
     void sort(Size lane) {
-        Desk& seat = desk(lane);
-        seat.sorted = true;
-        const float loss = seat.pupil.loss();
+        Desk& sitter = desk(lane);
+        sitter.sorted = true;
+        const float loss = sitter.pupil.loss();
         for (std::size_t b = 0; scale_.get()[lane] > 0 && b < lesson_.bins.size(); ++b) {
-            if (!(seat.pending[b] && loss <= lesson_.bins[b].below)) continue;
-            seat.pending[b] = false;
+            if (!(sitter.pending[b] && loss <= lesson_.bins[b].below)) continue;
+            sitter.pending[b] = false;
             if (loss > lesson_.bins[b].above) freeze(lane, lesson_.bins[b], trained_.bins[b]);
         }
     }

@@ -22,13 +22,24 @@ LANES_INLINE Floats* cached_pre(const Search& search, Size link, Size block) {
     return floats(search.caches.pre[static_cast<std::size_t>(link)], block * search.plan.link(link).out_size);
 }
 
-// Where a group of blocks that begins at block `first` has its entries of a level while a move is tried.
-LANES_INLINE Floats* trial_level(const Search& search, const Trial& trial, Size level, Size first) {
-    return level_of(search, trial.entering, level, level == search.plan.gauge ? first : 0);
+// Where results go: into the trial, group by group, or into the caches, when a move is made.
+struct Target {
+    const std::vector<Buffer>& pre;
+    const std::vector<Buffer>& entering;
+    bool whole;
+};
+
+inline Target trial_target(const Trial& trial) { return {trial.pre, trial.entering, false}; }
+inline Target cache_target(const Search& search) { return {search.caches.pre, search.caches.entering, true}; }
+
+LANES_INLINE Floats* pre_at(const Search& search, const Target& target, Size link, Size first) {
+    const Size offset = target.whole ? first * search.plan.link(link).out_size : 0;
+    return floats(target.pre[static_cast<std::size_t>(link)], offset);
 }
 
-LANES_INLINE Floats* trial_pre(const Trial& trial, Size link) {
-    return floats(trial.pre[static_cast<std::size_t>(link)], 0);
+// The trial keeps the gauge level of all blocks.
+LANES_INLINE Floats* level_at(const Search& search, const Target& target, Size level, Size first) {
+    return level_of(search, target.entering, level, target.whole || level == search.plan.gauge ? first : 0);
 }
 
 // Several vectors at once.
@@ -52,32 +63,42 @@ LANES_TARGET static void shape(const std::vector<Stage>& shaping, const Floats* 
 
 // ------------------------------------------------------------------------------------------------------ sums of a link
 
-// Adds to out[block][output] the products of `size` entries and their weights, which lie side by side for each output.
-// Entries that are zero in all lanes of all blocks cost next to nothing: there are many behind a ReLU.
-LANES_TARGET static void add_linear(const Link& link, const float* weights, const Floats* in, Size size, Size count,
-                                    Floats* out, Trial& trial) {
-    Size* nonzero = trial.nonzero.data();
+// Outputs of a layer from which on it pays to leave out entries that are zero in all lanes of all blocks (measured). There
+// are many behind a ReLU.
+constexpr Size worth_a_search = 32;
+
+LANES_INLINE std::pair<const Size*, Size> find_nonzero(const Floats* in, Size size, Size count, Size* entries) {
     Size found = 0;
     for (Size e = 0; e < size; ++e) {
         Words bits = {};
         for (Size i = 0; i < count; ++i) bits |= (Words)in[i * size + e];
-        nonzero[found] = e;
+        entries[found] = e;
         found += any(bits) ? 1 : 0;
     }
+    return {entries, found};
+}
+
+// out[block][output] = begin[block][output] + products of `size` entries and their weights, which lie side by side for each
+// output.
+LANES_TARGET static void add_linear(const Link& link, const float* weights, const Floats* in, Size size, Size count,
+                                    const Floats* begin, Floats* out, Trial& trial) {
     auto products = products_of(in, weights);
     products.left_step = size;
     products.right_places = link.rows.data();
-    products.inner = found;
-    products.left_inner = products.right_inner = nonzero;
+    products.inner = size;
+    products.left_inner = link.numbers.data();
+    if (link.out_size >= worth_a_search)
+        std::tie(products.left_inner, products.inner) = find_nonzero(in, size, count, trial.nonzero.data());
+    products.right_inner = products.left_inner;
+    products.begin = begin;
     products.out = out;
     products.out_step = link.out_size;
-    products.add = true;
     run_all_products(products, count, link.out_size);
 }
 
 // The same for a convolution, of its first `taps` taps and one block.
 LANES_TARGET static void add_convolution(const Link& link, const float* weights, const Floats* in, Size taps,
-                                         Floats* out) {
+                                         const Floats* begin, Floats* out) {
     const Stage& stage = link.dense;
     auto products = products_of(in, weights);
     products.left_step = stage.window.column_stride;
@@ -87,9 +108,9 @@ LANES_TARGET static void add_convolution(const Link& link, const float* weights,
     products.right_inner = link.numbers.data();
     products.out_place_step = link.plane;
     products.out_step = 1;
-    products.add = true;
     for (Size row = 0; row < stage.out.height; ++row) {
         products.left = in + row * stage.window.row_stride * stage.in.width;
+        products.begin = begin + row * stage.out.width;
         products.out = out + row * stage.out.width;
         run_all_products(products, stage.out.width, stage.out.channels);
     }
@@ -105,10 +126,12 @@ LANES_TARGET static void run_link(const Search& search, Size number, const Float
         const Floats begin = Floats{} + (bias < 0 ? 0.0f : search.theta[bias + output]);
         for (Size p = 0; p < link.plane; ++p) pre[i * link.plane + p] = begin;
     }
-    if (link.linear()) add_linear(link, weights, in, link.in_size, count, pre, trial);
+    if (link.linear()) add_linear(link, weights, in, link.in_size, count, pre, pre, trial);
     else
-        for (Size i = 0; i < count; ++i)
-            add_convolution(link, weights, in + i * link.in_size, link.num_taps(), pre + i * link.out_size);
+        for (Size i = 0; i < count; ++i) {
+            Floats* out = pre + i * link.out_size;
+            add_convolution(link, weights, in + i * link.in_size, link.num_taps(), out, out);
+        }
 }
 
 LANES_TARGET static void shape_link(const Search& search, Size number, const Floats* pre, Size count, Floats* out,
@@ -121,69 +144,126 @@ LANES_TARGET static void shape_link(const Search& search, Size number, const Flo
 
 // ------------------------------------------------------------------------------------------------------ one moved weight
 
-// The channel that the move changes, in `count` blocks from `first` on, and the change of its entries in the next
-// level. Whether there is any.
-LANES_TARGET static bool reach(const Search& search, const Move& move, Size first, Size count, Trial& trial) {
-    if (move.link < 0) return false;
+// The channel that the move changes, in one block: its pre-activations, its entries in the next level, and their change.
+// The bits of all changes together.
+LANES_TARGET static Words change_channel(const Search& search, const Move& move, Size block, Floats* map,
+                                         Floats* shaped, Floats* delta, const Trial& trial) {
     const Link& link = search.plan.link(move.link);
     const Size plane = link.plane, shaped_plane = link.shaped_plane;
     const Size* places = link.dense.places.data();
+    const Floats* pre = cached_pre(search, move.link, block) + move.channel * plane;
+    if (move.source < 0) {
+        for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step;
+    } else {
+        const Floats* in = level_of(search, search.caches.entering, move.link, block) + move.source;
+        for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step * in[places[p]];
+    }
+    shape(link.channel_shaping, map, plane, shaped, trial);
+    const Floats* old = level_of(search, search.caches.entering, move.link + 1, block) + move.channel * shaped_plane;
+    Words bits = {};
+    for (Size e = 0; e < shaped_plane; ++e) {
+        delta[e] = shaped[e] - old[e];
+        bits |= (Words)delta[e];
+    }
+    return bits;
+}
+
+// Where block `first` + i has its entries of a level among the convolutions. Of these the trial keeps one block at a time,
+// which then stays in a near cache, up to the level that all blocks of a group enter the linear layers with.
+LANES_INLINE Floats* level_among(const Search& search, const Target& target, Size level, Size first, Size i) {
+    if (target.whole || level == search.plan.gauge) return level_of(search, target.entering, level, first + i);
+    return level_of(search, target.entering, level, level == search.plan.flat ? i : 0);
+}
+
+// From the change of one channel in block `first` + i through the convolutions behind it.
+LANES_TARGET static void pass_convolutions(const Search& search, const Move& move, const Floats* delta, Size first,
+                                           Size i, const Target& target, Trial& trial) {
+    for (Size l = move.link + 1; l < search.plan.flat; ++l) {
+        const Link& link = search.plan.link(l);
+        Floats* pre = pre_at(search, target, l, first + i);
+        if (l == move.link + 1) {
+            const Size taps = link.num_taps() / link.dense.in.channels;
+            add_convolution(link, search.theta + link.dense.weight + move.channel * taps, delta, taps,
+                            cached_pre(search, l, first + i), pre);
+        } else {
+            run_link(search, l, level_among(search, target, l, first, i), 1, pre, trial);
+        }
+        shape(link.shaping, pre, link.out_size, level_among(search, target, l + 1, first, i), trial);
+    }
+}
+
+// What the move changes in `count` blocks from `first` on, up to the first linear layer behind it. Whether any entry of
+// the level behind the moved link changes.
+LANES_TARGET static bool reach(const Search& search, const Move& move, Size first, Size count, const Target& target,
+                               Trial& trial) {
+    if (move.link < 0) return false;
+    const Link& link = search.plan.link(move.link);
+    const Size size = link.shaped_plane;
     Words bits = {};
     for (Size i = 0; i < count; ++i) {
-        const Floats* pre = cached_pre(search, move.link, first + i) + move.channel * plane;
-        const Floats* old = level_of(search, search.caches.entering, move.link + 1, first + i);
-        Floats *map = floats(trial.map, i * plane), *shaped = floats(trial.shaped, i * shaped_plane);
-        Floats* delta = floats(trial.delta, i * shaped_plane);
-        if (move.source < 0) {
-            for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step;
-        } else {
-            const Floats* in = level_of(search, search.caches.entering, move.link, first + i) + move.source;
-            for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step * in[places[p]];
-        }
-        shape(link.channel_shaping, map, plane, shaped, trial);
-        for (Size e = 0; e < shaped_plane; ++e) {
-            delta[e] = shaped[e] - old[move.channel * shaped_plane + e];
-            bits |= (Words)delta[e];
-        }
+        Floats *shaped = floats(trial.shaped, i * size), *delta = floats(trial.delta, i * size);
+        Floats* map = target.whole ? cached_pre(search, move.link, first + i) + move.channel * link.plane
+                                   : floats(trial.map, 0);
+        bits |= change_channel(search, move, first + i, map, shaped, delta, trial);
+        if (target.whole)
+            copy(shaped, size, level_of(search, target.entering, move.link + 1, first + i) + move.channel * size);
+        pass_convolutions(search, move, delta, first, i, target, trial);
     }
     return any(bits);
 }
 
-// Link `number` where one channel of its level has changed by `delta`.
-LANES_TARGET static void add_change(const Search& search, Size number, Size channel, const Floats* delta, Size size,
-                                    Size count, Floats* pre, Trial& trial) {
-    const Link& link = search.plan.link(number);
-    const float* weights = search.theta + link.dense.weight;
-    if (link.linear() && size == 1) {
-        for (Size i = 0; i < count; ++i)
-            for (Size o = 0; o < link.out_size; ++o)
-                pre[i * link.out_size + o] += delta[i] * weights[o * link.in_size + channel];
-    } else if (link.linear()) {
-        add_linear(link, weights + channel * size, delta, size, count, pre, trial);
-    } else {
-        const Size taps = link.num_taps() / link.dense.in.channels;
-        for (Size i = 0; i < count; ++i)
-            add_convolution(link, weights + channel * taps, delta + i * size, taps, pre + i * link.out_size);
-    }
+// The weights by which unit `move.channel` enters the next layer, side by side.
+LANES_TARGET static const float* take_column(const Search& search, const Move& move, Trial& trial) {
+    const Link& next = search.plan.link(move.link + 1);
+    const float* weights = search.theta + next.dense.weight + move.channel;
+    for (Size o = 0; o < next.out_size; ++o) trial.column[static_cast<std::size_t>(o)] = weights[o * next.in_size];
+    return trial.column.data();
 }
 
-// From level `from` to level `to`, both in the trial.
-LANES_TARGET static void walk(const Search& search, Size from, Size to, Size first, Size count, Trial& trial) {
+// From the change of one unit through the next link and its ReLU to `out`, the level behind it. `kept`, if not null, is
+// given the pre-activations.
+LANES_TARGET static void pass_unit(const Search& search, const Move& move, Size first, Size count, Floats* kept,
+                                   Floats* out, const Trial& trial) {
+    const Size size = search.plan.link(move.link + 1).out_size;
+    const Floats *pre = cached_pre(search, move.link + 1, first), *delta = floats(trial.delta, 0);
+    const float* column = trial.column.data();
+    for (Size i = 0; i < count; ++i)
+        for (Size o = 0; o < size; ++o) {
+            const Floats sum = pre[i * size + o] + delta[i] * column[o];
+            if (kept) kept[i * size + o] = sum;
+            out[i * size + o] = larger(Floats{}, sum);
+        }
+}
+
+// From level `from` to level `to`.
+LANES_TARGET static void walk(const Search& search, Size from, Size to, Size first, Size count, const Target& target,
+                              Trial& trial) {
     for (Size l = from; l < to; ++l) {
-        run_link(search, l, trial_level(search, trial, l, first), count, trial_pre(trial, l), trial);
-        shape_link(search, l, trial_pre(trial, l), count, trial_level(search, trial, l + 1, first), trial);
+        Floats* pre = pre_at(search, target, l, first);
+        run_link(search, l, level_at(search, target, l, first), count, pre, trial);
+        shape_link(search, l, pre, count, level_at(search, target, l + 1, first), trial);
     }
 }
 
 // From what `reach` has found to level `to`, behind the next one.
-LANES_TARGET static void carry(const Search& search, const Move& move, Size to, Size first, Size count, Trial& trial) {
+LANES_TARGET static void carry(const Search& search, const Move& move, Size to, Size first, Size count,
+                               const Target& target, Trial& trial) {
     const Size next = move.link + 1;
-    Floats* pre = trial_pre(trial, next);
-    copy(cached_pre(search, next, first), count * search.plan.link(next).out_size, pre);
-    add_change(search, next, move.channel, floats(trial.delta, 0), search.plan.link(move.link).shaped_plane, count, pre,
-               trial);
-    shape_link(search, next, pre, count, trial_level(search, trial, next + 1, first), trial);
-    walk(search, next + 1, to, first, count, trial);
+    if (next < search.plan.flat) {
+        walk(search, search.plan.flat, to, first, count, target, trial);
+        return;
+    }
+    Floats *pre = pre_at(search, target, next, first), *after = level_at(search, target, next + 1, first);
+    if (move.unit) {
+        pass_unit(search, move, first, count, target.whole ? pre : nullptr, after, trial);
+    } else {
+        const Link& link = search.plan.link(next);
+        const Size size = search.plan.link(move.link).shaped_plane;
+        add_linear(link, search.theta + link.dense.weight + move.channel * size, floats(trial.delta, 0), size, count,
+                   cached_pre(search, next, first), pre, trial);
+        shape_link(search, next, pre, count, after, trial);
+    }
+    walk(search, next + 1, to, first, count, target, trial);
 }
 
 // ------------------------------------------------------------------------------------------------------- whole caches
@@ -218,7 +298,7 @@ LANES_TARGET static double refresh(const Search& search, Trial& trial) {
         Floats largest = {}, difference = {};
         for (Size first = 0; first < search.caches.blocks; first += max_blocks) {
             const Size count = std::min(max_blocks, search.caches.blocks - first);
-            Floats *fresh = trial_pre(trial, l), *cached = cached_pre(search, l, first);
+            Floats *fresh = pre_at(search, trial_target(trial), l, 0), *cached = cached_pre(search, l, first);
             run_link(search, l, level_of(search, search.caches.entering, l, first), count, fresh, trial);
             for (Size i = 0; i < count * size; ++i) {
                 const Floats gap = fresh[i] - cached[i];

@@ -26,10 +26,10 @@ LANES_INLINE Floats largest_lead(const Floats* logits, Size classes, Floats righ
 LANES_INLINE Floats cross_entropy(const Floats* logits, Size classes, Ints label, float scale) {
     const Floats right = right_logit(logits, classes, label);
     const Floats lead = largest_lead(logits, classes, right, scale);
-    Floats others = exponential(-lead) - 1.0f;
+    Floats others = falling_exponential(-lead) - 1.0f;
     for (Size c = 0; c < classes; ++c)
         others += choose(label == static_cast<std::int32_t>(c), Floats{},
-                         exponential((logits[c] - right) * scale - lead));
+                         falling_exponential((logits[c] - right) * scale - lead));
     return lead + log_one_plus(others);
 }
 
@@ -82,12 +82,13 @@ LANES_TARGET static Tally measure(const Search& search) {
 LANES_TARGET static Size recount(const Search& search, Trial& trial) {
     const Size last = search.plan.num_links();
     Size right = 0;
+    const Target target = trial_target(trial);
     for (Size first = 0; first < search.caches.blocks; first += max_blocks) {
         const Size count = std::min(max_blocks, search.caches.blocks - first);
         copy(level_of(search, search.caches.entering, 0, first), count * search.plan.level_size(0),
-             trial_level(search, trial, 0, first));
-        walk(search, 0, last, first, count, trial);
-        right += count_right(search, trial_level(search, trial, last, first), first, count);
+             level_at(search, target, 0, first));
+        walk(search, 0, last, first, count, target, trial);
+        right += count_right(search, level_at(search, target, last, first), first, count);
     }
     return right;
 }
@@ -100,7 +101,7 @@ LANES_INLINE Floats logit_slopes(const Floats* logits, Size classes, Ints label,
     const Floats right = right_logit(logits, classes, label), lead = largest_lead(logits, classes, right, scale);
     Floats total = {}, pull = {};
     for (Size c = 0; c < classes; ++c) {
-        slopes[c] = exponential((logits[c] - right) * scale - lead);
+        slopes[c] = falling_exponential((logits[c] - right) * scale - lead);
         total += slopes[c];
     }
     const Floats factor = present / total;
@@ -166,58 +167,57 @@ LANES_TARGET static double slope_of_channel(const Search& search, const Move& mo
     return sum_of_lanes(total);
 }
 
-// Slopes times changes at the gauge level behind one linear layer and its ReLU, where one entry of the level before
-// changes.
+// Slopes times changes at the gauge level where it lies behind one unit's change and a ReLU.
 LANES_TARGET static double slope_of_unit(const Search& search, const Move& move, Size first, Size count,
                                          const Trial& trial) {
-    const Link& link = search.plan.link(move.link + 1);
-    const float* weights = search.theta + link.dense.weight + move.channel;
-    const Floats* delta = floats(trial.delta, 0);
-    Floats total[max_blocks] = {};
-    for (Size i = 0; i < count; ++i) {
-        const Floats* slopes = slopes_at(search, search.plan.gauge, first + i);
-        const Floats* pre = cached_pre(search, move.link + 1, first + i);
-        const Floats* old = level_of(search, search.caches.entering, search.plan.gauge, first + i);
-        for (Size o = 0; o < link.out_size; ++o)
-            total[i] += slopes[o] * (larger(Floats{}, pre[o] + delta[i] * weights[o * link.in_size]) - old[o]);
+    const Size size = search.plan.level_size(search.plan.gauge);
+    const Floats *slopes = slopes_at(search, search.plan.gauge, first), *delta = floats(trial.delta, 0);
+    const Floats* pre = cached_pre(search, move.link + 1, first);
+    const float* column = trial.column.data();
+    Floats total[4] = {};  // in turn, or each sum would wait for the one before
+    for (Size i = 0; i < count; ++i, slopes += size, pre += size) {
+        if (!any((Words)delta[i])) continue;
+        Size o = 0;
+        for (; o + 4 <= size; o += 4)
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; ++k)
+                total[k] += slopes[o + k] * (larger(Floats{}, pre[o + k] + delta[i] * column[o + k]) -
+                                             larger(Floats{}, pre[o + k]));
+        for (; o < size; ++o)
+            total[0] += slopes[o] * (larger(Floats{}, pre[o] + delta[i] * column[o]) - larger(Floats{}, pre[o]));
     }
-    for (Size i = 1; i < count; ++i) total[0] += total[i];
-    return sum_of_lanes(total[0]);
+    return sum_of_lanes((total[0] + total[1]) + (total[2] + total[3]));
 }
 
 // Slopes times changes at the gauge level in general.
 LANES_TARGET static double slope_of_level(const Search& search, const Move& move, Size first, Size count,
                                           Trial& trial) {
     const Size gauge = search.plan.gauge, size = count * search.plan.level_size(gauge);
-    carry(search, move, gauge, first, count, trial);
-    const Floats *slopes = slopes_at(search, gauge, first), *fresh = trial_level(search, trial, gauge, first);
+    const Target target = trial_target(trial);
+    carry(search, move, gauge, first, count, target, trial);
+    const Floats *slopes = slopes_at(search, gauge, first), *fresh = level_at(search, target, gauge, first);
     const Floats* old = level_of(search, search.caches.entering, gauge, first);
     Floats total = {};
     for (Size e = 0; e < size; ++e) total += slopes[e] * (fresh[e] - old[e]);
     return sum_of_lanes(total);
 }
 
-// Whether one unit changes one linear layer before the gauge level, with nothing but a ReLU between.
-inline bool through_unit(const SearchPlan& plan, const Move& move) {
-    return move.link + 2 == plan.gauge && plan.link(move.link).shaped_plane == 1 &&
-           plan.link(move.link + 1).linear() && plan.link(move.link + 1).only_relu();
-}
-
 // By group the value of the tangent, in `trial.floors`; their sum.
 LANES_TARGET static double find_floors(const Search& search, const Move& move, Trial& trial) {
     const Caches& caches = search.caches;
     const double growth = static_cast<double>(move.scale) / static_cast<double>(caches.scale) - 1;
-    const bool unit = move.link >= 0 && through_unit(search.plan, move);
+    const bool unit = move.unit && move.link + 2 == search.plan.gauge;
     double floor = 0;
     for (Size first = 0, group = 0; first < caches.blocks; first += max_blocks, ++group) {
         const Size count = std::min(max_blocks, caches.blocks - first);
+        const auto g = static_cast<std::size_t>(group);
         double slope = 0;
-        if (reach(search, move, first, count, trial)) {
+        trial.changed[g] = reach(search, move, first, count, trial_target(trial), trial);
+        if (trial.changed[g]) {
             if (move.link + 1 >= search.plan.gauge) slope = slope_of_channel(search, move, first, count, trial);
             else if (unit) slope = slope_of_unit(search, move, first, count, trial);
             else slope = slope_of_level(search, move, first, count, trial);
         }
-        const auto g = static_cast<std::size_t>(group);
         trial.floors[g] = caches.group_losses[g] + growth * caches.group_pulls[g] + move.scale * slope;
         floor += trial.floors[g];
     }
@@ -226,17 +226,30 @@ LANES_TARGET static double find_floors(const Search& search, const Move& move, T
 
 // --------------------------------------------------------------------------------------------------------------- moves
 
-// The logits of a group of blocks after a move that `reach` has seen to change something.
+// Whether `find_floors` leaves the gauge level after the move in the trial.
+inline bool leaves_gauge(const SearchPlan& plan, const Move& move) {
+    return move.link + 1 < plan.gauge && !(move.unit && move.link + 2 == plan.gauge);
+}
+
+// The logits of a group of blocks after a move.
 LANES_TARGET static const Floats* moved_logits(const Search& search, const Move& move, Size first, Size count,
                                                Trial& trial) {
     const Size last = search.plan.num_links(), classes = search.plan.classes();
-    Floats* logits = trial_level(search, trial, last, first);
+    const Floats* cached = level_of(search, search.caches.entering, last, first);
+    const Target target = trial_target(trial);
+    Floats* logits = level_at(search, target, last, first);
+    if (search.caches.sloped && leaves_gauge(search.plan, move)) {
+        if (!trial.changed[static_cast<std::size_t>(first / max_blocks)]) return cached;
+        walk(search, search.plan.gauge, last, first, count, target, trial);
+        return logits;
+    }
+    if (!reach(search, move, first, count, target, trial)) return cached;
     if (move.link + 1 < last) {
-        carry(search, move, last, first, count, trial);
+        carry(search, move, last, first, count, target, trial);
         return logits;
     }
     const Size size = search.plan.link(move.link).shaped_plane;
-    copy(level_of(search, search.caches.entering, last, first), count * classes, logits);
+    copy(cached, count * classes, logits);
     for (Size i = 0; i < count; ++i)
         copy(floats(trial.shaped, i * size), size, logits + i * classes + move.channel * size);
     return logits;
@@ -244,23 +257,14 @@ LANES_TARGET static const Floats* moved_logits(const Search& search, const Move&
 
 LANES_TARGET static double try_move(const Search& search, const Move& move, double limit, Trial& trial) {
     const Caches& caches = search.caches;
-    const Size last = search.plan.num_links();
+    if (move.unit) take_column(search, move, trial);
     double floor = caches.sloped ? find_floors(search, move, trial) : 0, total = 0;
     trial.exit = Exit::tangent;
     if (floor > limit) return std::numeric_limits<double>::infinity();
-    // `find_floors` has walked to the gauge level and left what it found there.
-    const bool walked = caches.sloped && move.link + 1 < search.plan.gauge && !through_unit(search.plan, move);
     trial.exit = Exit::partial_sum;
     for (Size first = 0, group = 0; first < caches.blocks; first += max_blocks, ++group) {
         const Size count = std::min(max_blocks, caches.blocks - first);
-        const Floats* logits = level_of(search, caches.entering, last, first);
-        if (reach(search, move, first, count, trial)) {
-            if (!walked) logits = moved_logits(search, move, first, count, trial);
-            else {
-                walk(search, search.plan.gauge, last, first, count, trial);
-                logits = trial_level(search, trial, last, first);
-            }
-        }
+        const Floats* logits = moved_logits(search, move, first, count, trial);
         const double losses = sum_of_losses(search, logits, first, count, move.scale, nullptr);
         total += losses;
         floor += caches.sloped ? losses - trial.floors[static_cast<std::size_t>(group)] : losses;
@@ -276,24 +280,11 @@ LANES_TARGET static void make_move(const Search& search, const Move& move, Trial
     caches.scale = move.scale;
     caches.sloped = false;
     if (move.link < 0) return;
-    const Link& link = plan.link(move.link);
+    if (move.unit) take_column(search, move, trial);
     for (Size first = 0; first < caches.blocks; first += max_blocks) {
         const Size count = std::min(max_blocks, caches.blocks - first);
-        const bool changed = reach(search, move, first, count, trial);
+        const bool changed = reach(search, move, first, count, cache_target(search), trial);
         if (changed && move.link + 1 < plan.num_links())
-            carry(search, move, plan.num_links(), first, count, trial);
-        for (Size i = 0; i < count; ++i) {
-            copy(floats(trial.map, i * link.plane), link.plane,
-                 cached_pre(search, move.link, first + i) + move.channel * link.plane);
-            copy(floats(trial.shaped, i * link.shaped_plane), link.shaped_plane,
-                 level_of(search, caches.entering, move.link + 1, first + i) + move.channel * link.shaped_plane);
-        }
-        for (Size l = move.link + 1; changed && l < plan.num_links(); ++l) {
-            copy(trial_pre(trial, l), count * plan.link(l).out_size, cached_pre(search, l, first));
-            copy(trial_level(search, trial, l + 1, first), count * plan.level_size(l + 1),
-                 level_of(search, caches.entering, l + 1, first));
-        }
+            carry(search, move, plan.num_links(), first, count, cache_target(search), trial);
     }
 }
-
-constexpr SearchEngine search_engine{load, refresh, measure, recount, find_slopes, try_move, make_move};

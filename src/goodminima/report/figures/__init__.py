@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from goodminima.experiments.experiment import Experiment
-from goodminima.report.figures import chiang2023, chiang2023_searches, margins, two_layer
+from goodminima.report.figures import chiang2023, chiang2023_searches, diagonal_and_labels, margins, two_layer
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
@@ -30,6 +30,9 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "mirror_descent": margins.mirror_descent,
     "kkt_conditions": two_layer.kkt_conditions,
     "variation_margin": two_layer.variation_margin,
+    "diagonal_networks": diagonal_and_labels.diagonal_networks,
+    "early_stopping": diagonal_and_labels.early_stopping,
+    "random_labels": diagonal_and_labels.random_labels,
 }
 
 
