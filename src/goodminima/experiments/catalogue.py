@@ -12,6 +12,7 @@ from goodminima.experiments.chiang2023.table3 import TABLE3
 from goodminima.experiments.chiang2023.table4 import TABLE4, TABLE4_CIFAR10
 from goodminima.experiments.chiang2023.table5 import TABLE5, TABLE5_MINI_IMAGENET
 from goodminima.experiments.experiment import Experiment
+from goodminima.experiments.implicit_bias.linear_networks import LINEAR_NETWORKS
 from goodminima.experiments.implicit_bias.logistic_regression import LOGISTIC_REGRESSION
 from goodminima.experiments.implicit_bias.margin_rates import MARGIN_RATES
 from goodminima.experiments.implicit_bias.mirror_descent import MIRROR_DESCENT
@@ -34,6 +35,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     NON_SEPARABLE,
     STEEPEST_DESCENT,
     MIRROR_DESCENT,
+    LINEAR_NETWORKS,
 )
 
 

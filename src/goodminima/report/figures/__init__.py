@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from goodminima.experiments.experiment import Experiment
-from goodminima.report.figures import chiang2023, chiang2023_searches, margins
+from goodminima.report.figures import chiang2023, chiang2023_searches, linear_networks, margins
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
@@ -28,6 +28,7 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "partly_separable": margins.partly_separable,
     "five_geometries": margins.five_geometries,
     "mirror_descent": margins.mirror_descent,
+    "linear_networks": linear_networks.linear_networks,
 }
 
 
