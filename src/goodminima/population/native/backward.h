@@ -21,7 +21,7 @@ LANES_TARGET static void linear_weights(const Stage& stage, const FlatStep& step
     products.right_inner = step.image_inputs.data();
     products.out = gradient + stage.weight;
     products.out_step = inputs;
-    products.add = add;
+    products.begin = add ? products.out : nullptr;
     run_all_products(products, outputs, inputs);
     for (Size o = 0; stage.bias >= 0 && o < outputs; ++o) {
         Floats sum = add ? gradient[stage.bias + o] : Floats{};
@@ -76,7 +76,7 @@ LANES_TARGET static void convolution_weights(const Stage& stage, const SpatialSt
         products.left = field + row * products.left_outer;
         products.right = in + row * products.right_outer;
         products.outer = std::min(stretch, stage.out.height - row);
-        products.add = add || row > 0;
+        products.begin = add || row > 0 ? products.out : nullptr;
         run_all_products(products, stage.out.channels, num_taps);
     }
     for (Size o = 0; stage.bias >= 0 && o < stage.out.channels; ++o) {

@@ -68,14 +68,15 @@ struct Trial {
         for (Size level = 0; level < plan.levels(); ++level)
             entering.emplace_back((level == plan.gauge ? caches.blocks : max_blocks) * plan.level_size(level) * lanes);
         for (Buffer& buffer : temporaries) buffer = Buffer(temporary * lanes);
-        map = Buffer(max_blocks * map_size * lanes);
+        map = Buffer(map_size * lanes);
         shaped = Buffer(max_blocks * shaped_size * lanes);
         delta = Buffer(max_blocks * shaped_size * lanes);
         nonzero.resize(static_cast<std::size_t>(widest_in));
         column.resize(static_cast<std::size_t>(widest_out));
     }
 
-    Buffer map{0}, shaped{0}, delta{0};  // of the changed channel: pre-activations, entries of the next level, their change
+    // Of the changed channel: pre-activations of one block, entries of the next level and their change of one group.
+    Buffer map{0}, shaped{0}, delta{0};
     Buffer temporaries[2] = {Buffer(0), Buffer(0)};
     std::vector<Buffer> pre, entering;  // of one group of blocks; at the gauge level of all
     std::vector<Size> nonzero;

@@ -340,9 +340,8 @@ LANES_INLINE Floats choose(Ints condition, Floats yes, Floats no) {
     return (Floats)((condition & (Ints)yes) | (~condition & (Ints)no));
 }
 
-// e^t to 2e-7 of itself, t clamped to [-87, 87]: t = k log 2 + r, and Taylor's series of e^r to the seventh power.
-LANES_INLINE Floats exponential(Floats t) {
-    t = larger(Floats{} - 87.0f, -larger(Floats{} - 87.0f, -t));
+// e^t to 2e-7 of itself for t in [-87, 87]: t = k log 2 + r, and Taylor's series of e^r to the seventh power.
+LANES_INLINE Floats exponential_within(Floats t) {
     const Floats shift = Floats{} + 0x1.8p23f;  // adding it rounds to a whole number
     const Floats k = (t * 1.44269504f + shift) - shift;
     const Floats r = (t - k * 0.693145752f) - k * 1.42860677e-6f;
@@ -357,6 +356,14 @@ LANES_INLINE Floats exponential(Floats t) {
     const Words power = ((Words)__builtin_convertvector(k, Ints) + 127u) << 23;
     return sum * (Floats)power;
 }
+
+// The same for t clamped to [-87, 87].
+LANES_INLINE Floats exponential(Floats t) {
+    return exponential_within(larger(Floats{} - 87.0f, -larger(Floats{} - 87.0f, -t)));
+}
+
+// The same for t that is not positive.
+LANES_INLINE Floats falling_exponential(Floats t) { return exponential_within(larger(Floats{} - 87.0f, t)); }
 
 // log(1 + q) to 3e-7 of itself for q >= 0: 1 + q = 2^e (1 + f), and log(1 + f) = 2 atanh(f / (2 + f)).
 LANES_INLINE Floats log_one_plus(Floats q) {
@@ -425,9 +432,9 @@ LANES_TARGET static float spin(std::int64_t rounds) {
 
 #include "whole.h"
 
-constexpr Engine engine{LANES_NAME,      LANES,       draw,  evaluate, score, gradient, gather_members,
-                        scatter_members, gather_rows, judge, teach,    move,  spin,     Size{2} * LANES * LANES_ACCUMULATORS,
-                        &search_engine};
+constexpr Engine engine{
+    LANES_NAME,  LANES, draw,  evaluate, score, gradient, gather_members,                     scatter_members,
+    gather_rows, judge, teach, move,     spin,  Size{2} * LANES * LANES_ACCUMULATORS, &search_engine};
 
 #undef LANES_INLINE
 

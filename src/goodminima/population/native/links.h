@@ -53,6 +53,8 @@ class SearchPlan {
             for (const Stage& stage : *stages) add(stage);
         for (std::size_t l = 0; l < links.size(); ++l) add_ranges(links[l], static_cast<Size>(l));
         std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
+        flat = num_links();
+        while (flat > 0 && link(flat - 1).linear()) --flat;
         const Link& last = links.back();
         gauge = num_links() > 1 && last.linear() && last.shaping.empty() ? num_links() - 1 : num_links();
     }
@@ -84,6 +86,7 @@ class SearchPlan {
     Program program;
     std::vector<Stage> lead;  // what comes before the first layer with weights
     std::vector<Link> links;
+    Size flat = 0;  // the first of the linear links at the end
     // The level whose entries a linear map at most separates from the logits: the loss is convex in them.
     Size gauge = 0;
 

@@ -19,7 +19,7 @@ struct Products {
     const Size *left_inner, *right_inner;
     Floats* out;
     Size out_step, out_place_step = 1;
-    bool add = false;  // go on from what is there: cutting a sum in two changes no bit of it
+    const Floats* begin = nullptr;  // what is added to, laid out as `out`: cutting a sum in two changes no bit of it
 };
 
 // Deduces `In`: named outright, the vector type would lose its attributes, and the compiler would say so.
@@ -38,7 +38,7 @@ LANES_TARGET static void run_products(const Products<In>& products) {
     for (int i = 0; i < Rows; ++i)
 #pragma GCC unroll 8
         for (int j = 0; j < Places; ++j)
-            sums[i][j] = products.add ? products.out[i * products.out_step + j * products.out_place_step] : Floats{};
+            sums[i][j] = products.begin ? products.begin[i * products.out_step + j * products.out_place_step] : Floats{};
     const In* right[Places];
 #pragma GCC unroll 8
     for (int j = 0; j < Places; ++j) right[j] = products.right + products.right_places[j];
@@ -92,15 +92,12 @@ template <typename In>
 LANES_TARGET static void run_rows(Products<In>& tile, Size rows, Size places) {
     const Pieces pieces(places, std::min<Size>(max_places, LANES_ACCUMULATORS / rows));
     const Size longer = places % pieces.number;  // pieces that have one place more than the rest
-    const Size* right_places = tile.right_places;
-    Floats* out = tile.out;
     for (Size p = 0; p < pieces.number; ++p) {
-        const Size width = places / pieces.number + (p < longer ? 1 : 0);
-        tile.right_places = right_places;
-        tile.out = out;
+        const Size width = places / pieces.number + (p < longer ? 1 : 0), step = width * tile.out_place_step;
         products_runners<In>[static_cast<std::size_t>((rows - 1) * max_places + width - 1)](tile);
-        right_places += width;
-        out += width * tile.out_place_step;
+        tile.right_places += width;
+        tile.out += step;
+        if (tile.begin) tile.begin += step;
     }
 }
 
@@ -112,6 +109,7 @@ LANES_TARGET static void run_all_products(const Products<In>& whole, Size rows, 
         const Size row = bands.begin(b);
         tile.left = whole.left + row * whole.left_step;
         tile.out = whole.out + row * whole.out_step;
+        if (whole.begin) tile.begin = whole.begin + row * whole.out_step;
         tile.right_places = whole.right_places;
         run_rows(tile, bands.begin(b + 1) - row, places);
     }

@@ -78,26 +78,27 @@ LANES_INLINE std::pair<const Size*, Size> find_nonzero(const Floats* in, Size si
     return {entries, found};
 }
 
-// Adds to out[block][output] the products of `size` entries and their weights, which lie side by side for each output.
+// out[block][output] = begin[block][output] + products of `size` entries and their weights, which lie side by side for each
+// output.
 LANES_TARGET static void add_linear(const Link& link, const float* weights, const Floats* in, Size size, Size count,
-                                    Floats* out, Trial& trial) {
-    const Size step = size;
-    const Size* entries = link.numbers.data();
-    if (link.out_size >= worth_a_search) std::tie(entries, size) = find_nonzero(in, size, count, trial.nonzero.data());
+                                    const Floats* begin, Floats* out, Trial& trial) {
     auto products = products_of(in, weights);
-    products.left_step = step;
+    products.left_step = size;
     products.right_places = link.rows.data();
     products.inner = size;
-    products.left_inner = products.right_inner = entries;
+    products.left_inner = link.numbers.data();
+    if (link.out_size >= worth_a_search)
+        std::tie(products.left_inner, products.inner) = find_nonzero(in, size, count, trial.nonzero.data());
+    products.right_inner = products.left_inner;
+    products.begin = begin;
     products.out = out;
     products.out_step = link.out_size;
-    products.add = true;
     run_all_products(products, count, link.out_size);
 }
 
 // The same for a convolution, of its first `taps` taps and one block.
 LANES_TARGET static void add_convolution(const Link& link, const float* weights, const Floats* in, Size taps,
-                                         Floats* out) {
+                                         const Floats* begin, Floats* out) {
     const Stage& stage = link.dense;
     auto products = products_of(in, weights);
     products.left_step = stage.window.column_stride;
@@ -107,9 +108,9 @@ LANES_TARGET static void add_convolution(const Link& link, const float* weights,
     products.right_inner = link.numbers.data();
     products.out_place_step = link.plane;
     products.out_step = 1;
-    products.add = true;
     for (Size row = 0; row < stage.out.height; ++row) {
         products.left = in + row * stage.window.row_stride * stage.in.width;
+        products.begin = begin + row * stage.out.width;
         products.out = out + row * stage.out.width;
         run_all_products(products, stage.out.width, stage.out.channels);
     }
@@ -125,10 +126,12 @@ LANES_TARGET static void run_link(const Search& search, Size number, const Float
         const Floats begin = Floats{} + (bias < 0 ? 0.0f : search.theta[bias + output]);
         for (Size p = 0; p < link.plane; ++p) pre[i * link.plane + p] = begin;
     }
-    if (link.linear()) add_linear(link, weights, in, link.in_size, count, pre, trial);
+    if (link.linear()) add_linear(link, weights, in, link.in_size, count, pre, pre, trial);
     else
-        for (Size i = 0; i < count; ++i)
-            add_convolution(link, weights, in + i * link.in_size, link.num_taps(), pre + i * link.out_size);
+        for (Size i = 0; i < count; ++i) {
+            Floats* out = pre + i * link.out_size;
+            add_convolution(link, weights, in + i * link.in_size, link.num_taps(), out, out);
+        }
 }
 
 LANES_TARGET static void shape_link(const Search& search, Size number, const Floats* pre, Size count, Floats* out,
@@ -141,30 +144,70 @@ LANES_TARGET static void shape_link(const Search& search, Size number, const Flo
 
 // ------------------------------------------------------------------------------------------------------ one moved weight
 
-// The channel that the move changes, in `count` blocks from `first` on, and the change of its entries in the next
-// level. Whether there is any.
-LANES_TARGET static bool reach(const Search& search, const Move& move, Size first, Size count, Trial& trial) {
-    if (move.link < 0) return false;
+// The channel that the move changes, in one block: its pre-activations, its entries in the next level, and their change.
+// The bits of all changes together.
+LANES_TARGET static Words change_channel(const Search& search, const Move& move, Size block, Floats* map,
+                                         Floats* shaped, Floats* delta, const Trial& trial) {
     const Link& link = search.plan.link(move.link);
     const Size plane = link.plane, shaped_plane = link.shaped_plane;
     const Size* places = link.dense.places.data();
+    const Floats* pre = cached_pre(search, move.link, block) + move.channel * plane;
+    if (move.source < 0) {
+        for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step;
+    } else {
+        const Floats* in = level_of(search, search.caches.entering, move.link, block) + move.source;
+        for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step * in[places[p]];
+    }
+    shape(link.channel_shaping, map, plane, shaped, trial);
+    const Floats* old = level_of(search, search.caches.entering, move.link + 1, block) + move.channel * shaped_plane;
+    Words bits = {};
+    for (Size e = 0; e < shaped_plane; ++e) {
+        delta[e] = shaped[e] - old[e];
+        bits |= (Words)delta[e];
+    }
+    return bits;
+}
+
+// Where block `first` + i has its entries of a level among the convolutions. Of these the trial keeps one block at a time,
+// which then stays in a near cache, up to the level that all blocks of a group enter the linear layers with.
+LANES_INLINE Floats* level_among(const Search& search, const Target& target, Size level, Size first, Size i) {
+    if (target.whole || level == search.plan.gauge) return level_of(search, target.entering, level, first + i);
+    return level_of(search, target.entering, level, level == search.plan.flat ? i : 0);
+}
+
+// From the change of one channel in block `first` + i through the convolutions behind it.
+LANES_TARGET static void pass_convolutions(const Search& search, const Move& move, const Floats* delta, Size first,
+                                           Size i, const Target& target, Trial& trial) {
+    for (Size l = move.link + 1; l < search.plan.flat; ++l) {
+        const Link& link = search.plan.link(l);
+        Floats* pre = pre_at(search, target, l, first + i);
+        if (l == move.link + 1) {
+            const Size taps = link.num_taps() / link.dense.in.channels;
+            add_convolution(link, search.theta + link.dense.weight + move.channel * taps, delta, taps,
+                            cached_pre(search, l, first + i), pre);
+        } else {
+            run_link(search, l, level_among(search, target, l, first, i), 1, pre, trial);
+        }
+        shape(link.shaping, pre, link.out_size, level_among(search, target, l + 1, first, i), trial);
+    }
+}
+
+// What the move changes in `count` blocks from `first` on, up to the first linear layer behind it. Whether any entry of
+// the level behind the moved link changes.
+LANES_TARGET static bool reach(const Search& search, const Move& move, Size first, Size count, const Target& target,
+                               Trial& trial) {
+    if (move.link < 0) return false;
+    const Link& link = search.plan.link(move.link);
+    const Size size = link.shaped_plane;
     Words bits = {};
     for (Size i = 0; i < count; ++i) {
-        const Floats* pre = cached_pre(search, move.link, first + i) + move.channel * plane;
-        const Floats* old = level_of(search, search.caches.entering, move.link + 1, first + i);
-        Floats *map = floats(trial.map, i * plane), *shaped = floats(trial.shaped, i * shaped_plane);
-        Floats* delta = floats(trial.delta, i * shaped_plane);
-        if (move.source < 0) {
-            for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step;
-        } else {
-            const Floats* in = level_of(search, search.caches.entering, move.link, first + i) + move.source;
-            for (Size p = 0; p < plane; ++p) map[p] = pre[p] + move.step * in[places[p]];
-        }
-        shape(link.channel_shaping, map, plane, shaped, trial);
-        for (Size e = 0; e < shaped_plane; ++e) {
-            delta[e] = shaped[e] - old[move.channel * shaped_plane + e];
-            bits |= (Words)delta[e];
-        }
+        Floats *shaped = floats(trial.shaped, i * size), *delta = floats(trial.delta, i * size);
+        Floats* map = target.whole ? cached_pre(search, move.link, first + i) + move.channel * link.plane
+                                   : floats(trial.map, 0);
+        bits |= change_channel(search, move, first + i, map, shaped, delta, trial);
+        if (target.whole)
+            copy(shaped, size, level_of(search, target.entering, move.link + 1, first + i) + move.channel * size);
+        pass_convolutions(search, move, delta, first, i, target, trial);
     }
     return any(bits);
 }
@@ -177,23 +220,8 @@ LANES_TARGET static const float* take_column(const Search& search, const Move& m
     return trial.column.data();
 }
 
-// Adds to `pre`, the pre-activations of the next link, what the channel's change comes to.
-LANES_TARGET static void add_change(const Search& search, const Move& move, Size count, Floats* pre, Trial& trial) {
-    const Link& link = search.plan.link(move.link + 1);
-    const float* weights = search.theta + link.dense.weight;
-    const Floats* delta = floats(trial.delta, 0);
-    const Size size = search.plan.link(move.link).shaped_plane;
-    if (link.linear()) {
-        add_linear(link, weights + move.channel * size, delta, size, count, pre, trial);
-        return;
-    }
-    const Size taps = link.num_taps() / link.dense.in.channels;
-    for (Size i = 0; i < count; ++i)
-        add_convolution(link, weights + move.channel * taps, delta + i * size, taps, pre + i * link.out_size);
-}
-
-// The same where one unit changes, and on through the ReLU to `out`, the level behind it. `kept`, if not null, is given the
-// pre-activations.
+// From the change of one unit through the next link and its ReLU to `out`, the level behind it. `kept`, if not null, is
+// given the pre-activations.
 LANES_TARGET static void pass_unit(const Search& search, const Move& move, Size first, Size count, Floats* kept,
                                    Floats* out, const Trial& trial) {
     const Size size = search.plan.link(move.link + 1).out_size;
@@ -221,13 +249,18 @@ LANES_TARGET static void walk(const Search& search, Size from, Size to, Size fir
 LANES_TARGET static void carry(const Search& search, const Move& move, Size to, Size first, Size count,
                                const Target& target, Trial& trial) {
     const Size next = move.link + 1;
-    Floats* after = level_at(search, target, next + 1, first);
-    Floats* pre = pre_at(search, target, next, first);
+    if (next < search.plan.flat) {
+        walk(search, search.plan.flat, to, first, count, target, trial);
+        return;
+    }
+    Floats *pre = pre_at(search, target, next, first), *after = level_at(search, target, next + 1, first);
     if (move.unit) {
         pass_unit(search, move, first, count, target.whole ? pre : nullptr, after, trial);
     } else {
-        if (!target.whole) copy(cached_pre(search, next, first), count * search.plan.link(next).out_size, pre);
-        add_change(search, move, count, pre, trial);
+        const Link& link = search.plan.link(next);
+        const Size size = search.plan.link(move.link).shaped_plane;
+        add_linear(link, search.theta + link.dense.weight + move.channel * size, floats(trial.delta, 0), size, count,
+                   cached_pre(search, next, first), pre, trial);
         shape_link(search, next, pre, count, after, trial);
     }
     walk(search, next + 1, to, first, count, target, trial);

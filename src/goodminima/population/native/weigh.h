@@ -26,10 +26,10 @@ LANES_INLINE Floats largest_lead(const Floats* logits, Size classes, Floats righ
 LANES_INLINE Floats cross_entropy(const Floats* logits, Size classes, Ints label, float scale) {
     const Floats right = right_logit(logits, classes, label);
     const Floats lead = largest_lead(logits, classes, right, scale);
-    Floats others = exponential(-lead) - 1.0f;
+    Floats others = falling_exponential(-lead) - 1.0f;
     for (Size c = 0; c < classes; ++c)
         others += choose(label == static_cast<std::int32_t>(c), Floats{},
-                         exponential((logits[c] - right) * scale - lead));
+                         falling_exponential((logits[c] - right) * scale - lead));
     return lead + log_one_plus(others);
 }
 
@@ -101,7 +101,7 @@ LANES_INLINE Floats logit_slopes(const Floats* logits, Size classes, Ints label,
     const Floats right = right_logit(logits, classes, label), lead = largest_lead(logits, classes, right, scale);
     Floats total = {}, pull = {};
     for (Size c = 0; c < classes; ++c) {
-        slopes[c] = exponential((logits[c] - right) * scale - lead);
+        slopes[c] = falling_exponential((logits[c] - right) * scale - lead);
         total += slopes[c];
     }
     const Floats factor = present / total;
@@ -212,7 +212,7 @@ LANES_TARGET static double find_floors(const Search& search, const Move& move, T
         const Size count = std::min(max_blocks, caches.blocks - first);
         const auto g = static_cast<std::size_t>(group);
         double slope = 0;
-        trial.changed[g] = reach(search, move, first, count, trial);
+        trial.changed[g] = reach(search, move, first, count, trial_target(trial), trial);
         if (trial.changed[g]) {
             if (move.link + 1 >= search.plan.gauge) slope = slope_of_channel(search, move, first, count, trial);
             else if (unit) slope = slope_of_unit(search, move, first, count, trial);
@@ -243,7 +243,7 @@ LANES_TARGET static const Floats* moved_logits(const Search& search, const Move&
         walk(search, search.plan.gauge, last, first, count, target, trial);
         return logits;
     }
-    if (!reach(search, move, first, count, trial)) return cached;
+    if (!reach(search, move, first, count, target, trial)) return cached;
     if (move.link + 1 < last) {
         carry(search, move, last, first, count, target, trial);
         return logits;
@@ -280,17 +280,10 @@ LANES_TARGET static void make_move(const Search& search, const Move& move, Trial
     caches.scale = move.scale;
     caches.sloped = false;
     if (move.link < 0) return;
-    const Link& link = plan.link(move.link);
     if (move.unit) take_column(search, move, trial);
     for (Size first = 0; first < caches.blocks; first += max_blocks) {
         const Size count = std::min(max_blocks, caches.blocks - first);
-        const bool changed = reach(search, move, first, count, trial);
-        for (Size i = 0; i < count; ++i) {
-            copy(floats(trial.map, i * link.plane), link.plane,
-                 cached_pre(search, move.link, first + i) + move.channel * link.plane);
-            copy(floats(trial.shaped, i * link.shaped_plane), link.shaped_plane,
-                 level_of(search, caches.entering, move.link + 1, first + i) + move.channel * link.shaped_plane);
-        }
+        const bool changed = reach(search, move, first, count, cache_target(search), trial);
         if (changed && move.link + 1 < plan.num_links())
             carry(search, move, plan.num_links(), first, count, cache_target(search), trial);
     }
