@@ -26,7 +26,8 @@ def test_every_cell_of_the_smallest_scale_runs(experiment: Experiment, cell: Cel
     assert all(progress.done <= progress.wanted for progress in heard)
     missing = [measure for measure, value in outcome.values.items() if value is None]
     assert bool(missing) <= bool(outcome.note), "whatever found nothing says so"
-    if experiment.name.startswith("implicit_bias/"):  # theorems hold at every size; a paper's finding need not, on digits
+    if experiment.name.startswith("implicit_bias/"):
+        # Theorems hold at every size; what a paper found on its data need not hold on digits.
         claimed = {cell.claims[measure]: value for measure, value in outcome.values.items() if measure in cell.claims}
         assert [claim.statement for claim, value in claimed.items() if not claim.holds(value)] == []
 
