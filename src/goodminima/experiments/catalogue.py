@@ -16,6 +16,7 @@ from goodminima.experiments.implicit_bias.diagonal_networks import DIAGONAL_NETW
 from goodminima.experiments.implicit_bias.early_stopping import EARLY_STOPPING
 from goodminima.experiments.implicit_bias.homogeneous_networks import HOMOGENEOUS_NETWORKS
 from goodminima.experiments.implicit_bias.infinite_width import INFINITE_WIDTH
+from goodminima.experiments.implicit_bias.linear_networks import LINEAR_NETWORKS
 from goodminima.experiments.implicit_bias.logistic_regression import LOGISTIC_REGRESSION
 from goodminima.experiments.implicit_bias.margin_rates import MARGIN_RATES
 from goodminima.experiments.implicit_bias.mirror_descent import MIRROR_DESCENT
@@ -39,6 +40,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     NON_SEPARABLE,
     STEEPEST_DESCENT,
     MIRROR_DESCENT,
+    LINEAR_NETWORKS,
     HOMOGENEOUS_NETWORKS,
     INFINITE_WIDTH,
     DIAGONAL_NETWORKS,

@@ -36,6 +36,7 @@ def diagonal_networks(experiment: Experiment, results: "Results") -> Figure:
     noise.set(xlabel="step", title="noise: effective $\\alpha$ / $\\alpha$")
     noise.set_xticks(ticks := [0.0025, 0.005, 0.01, 0.02], [f"{tick:g}" for tick in ticks])
     noise.minorticks_off()
+    noise.set_xlim(0.0021, 0.0238)
     _margins(margins, results)
     for ax in (norm, noise, margins):
         ax.title.set_fontsize(10)
@@ -56,7 +57,9 @@ def _margins(ax: Axes, results: "Results") -> None:
 
 def early_stopping(experiment: Experiment, results: "Results") -> Figure:
     """Test error along the path, with wrong labels and with clean ones; where one would stop, and where all fits."""
-    figure, axes = plt.subplots(1, len(results.cells), figsize=(10, 3.9), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(results.cells), figsize=(10, 3.9), layout="constrained", squeeze=False, sharey=True
+    )
     titles = {"flipped": "10 % of the training labels flipped", "clean": "clean labels"}
     for ax, cell in zip(axes[0], results.cells, strict=True):
         arrays = next((arrays for _, arrays in runs(results, cell.name)), None)
@@ -64,15 +67,18 @@ def early_stopping(experiment: Experiment, results: "Results") -> Figure:
         if arrays is None:
             continue
         times, test = arrays["times"], arrays["test"]
-        ax.semilogx(times, test.T, color=BLUE, lw=0.5, alpha=0.45)
-        ax.semilogx(times, test.mean(axis=0), color=BLUE, lw=2, label="test error")
-        ax.semilogx(times, arrays["train"].mean(axis=0), color=ORANGE, lw=1.6, ls="--", label="training error")
+        ax.loglog(times, test.T, color=BLUE, lw=0.5, alpha=0.45)
+        ax.loglog(times, test.mean(axis=0), color=BLUE, lw=2, label="test error")
+        train = arrays["train"].mean(axis=0)
+        ax.loglog(
+            times[train > 0], train[train > 0], color=ORANGE, lw=1.6, ls="--", label="training error, until it is 0"
+        )
         for key, marker, label in (("stops", "v", "least validation loss"), ("fits", "o", "training error is 0")):
             at = np.searchsorted(times, arrays[key])
             height = test[np.arange(len(at)), at]
             ax.plot(arrays[key], height, marker, color="black", mfc="white", ms=5, ls="none", label=label)
         ax.set_xlabel("step")
-        ax.set_ylim(-0.01, 0.36)
+        ax.set_ylim(5e-4, 0.6)
     return finished(figure, *axes[0])
 
 
