@@ -138,10 +138,10 @@ INFINITE_WIDTH = Experiment(
     percent=False,
     cells=(
         _both_cell(50, 1.0, 10**5, ratio=0.99),
-        _both_cell(50, 1e-3, 5 * 10**5, ratio=0.998),
-        _both_cell(50, 10.0, 5 * 10**5, ratio=0.998),
-        _both_cell(400, 1e-3, 2 * 10**5, ratio=0.998),
-        _both_cell(400, 1.0, 2 * 10**5, ratio=0.998),
+        _both_cell(50, 1e-3, 10**6, ratio=0.998),
+        _both_cell(50, 10.0, 10**6, ratio=0.998),
+        _both_cell(400, 1e-3, 5 * 10**5, ratio=0.998),
+        _both_cell(400, 1.0, 5 * 10**5, ratio=0.998),
         _output_cell(50, 5 * 10**5),
         _output_cell(400, 2 * 10**5),
         Cell(
