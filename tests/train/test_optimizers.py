@@ -77,13 +77,13 @@ def test_pattern_search_follows_its_rules() -> None:
     radius, failures = 1.0, 0
     for _ in range(150):
         optimizer.step(closure)
-        start, least = _vector(twin), float(loss_of_twin())
+        start, least = _vector(twin), loss_of_twin().item()
         while True:
             (move,), order = order.take(1)
             theta = start.clone()
             theta[move // 2] += radius if move % 2 == 0 else -radius
             nn.utils.vector_to_parameters(theta, twin.parameters())
-            if float(loss_of_twin()) < least:
+            if loss_of_twin().item() < least:
                 failures, order = 0, order.anew()
                 break
             failures += 1
@@ -105,11 +105,11 @@ def test_random_greedy_follows_its_rules() -> None:
     for _ in range(150):
         optimizer.step(closure)
         for _ in range(min(3, 8 - failures)):
-            start, least = _vector(twin), float(loss_of_twin())
+            start, least = _vector(twin), loss_of_twin().item()
             noise = generator.normal(6, np.array([k], np.uint64), len(start))[0]
             nn.utils.vector_to_parameters(start + sigma * torch.from_numpy(noise), twin.parameters())
             k += 1
-            if float(loss_of_twin()) < least:
+            if loss_of_twin().item() < least:
                 failures = 0
                 break
             failures += 1
@@ -175,6 +175,18 @@ def test_a_loaded_state_is_not_shared(make) -> None:
         _course(resumed, _loss_of(other), 10)
     assert torch.equal(_vector(nets[0]), _vector(nets[1]))
     assert torch.equal(_vector(nets[0]), _vector(net))
+
+
+def test_the_closure_may_come_by_its_name(make) -> None:
+    """As Lightning passes it on in manual optimisation, through a copy of the optimiser's attributes."""
+    net, plain = _net(), _net()
+    optimizer = make(net.parameters())
+    wrapped = object.__new__(type("Wrapped", (type(optimizer),), {}))
+    wrapped.__dict__.update(optimizer.__dict__)
+    for stepping in (wrapped, optimizer, wrapped):
+        stepping.step(closure=_loss_of(net))
+    _course(make(plain.parameters()), _loss_of(plain), 3)
+    assert torch.equal(_vector(net), _vector(plain))
 
 
 def test_groups_have_their_own_step_size() -> None:

@@ -12,10 +12,16 @@ from goodminima.experiments.chiang2023.table3 import TABLE3
 from goodminima.experiments.chiang2023.table4 import TABLE4, TABLE4_CIFAR10
 from goodminima.experiments.chiang2023.table5 import TABLE5, TABLE5_MINI_IMAGENET
 from goodminima.experiments.experiment import Experiment
+from goodminima.experiments.implicit_bias.diagonal_networks import DIAGONAL_NETWORKS
+from goodminima.experiments.implicit_bias.early_stopping import EARLY_STOPPING
+from goodminima.experiments.implicit_bias.homogeneous_networks import HOMOGENEOUS_NETWORKS
+from goodminima.experiments.implicit_bias.infinite_width import INFINITE_WIDTH
+from goodminima.experiments.implicit_bias.linear_networks import LINEAR_NETWORKS
 from goodminima.experiments.implicit_bias.logistic_regression import LOGISTIC_REGRESSION
 from goodminima.experiments.implicit_bias.margin_rates import MARGIN_RATES
 from goodminima.experiments.implicit_bias.mirror_descent import MIRROR_DESCENT
 from goodminima.experiments.implicit_bias.non_separable import NON_SEPARABLE
+from goodminima.experiments.implicit_bias.random_labels import RANDOM_LABELS
 from goodminima.experiments.implicit_bias.steepest_descent import STEEPEST_DESCENT
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -34,6 +40,12 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     NON_SEPARABLE,
     STEEPEST_DESCENT,
     MIRROR_DESCENT,
+    LINEAR_NETWORKS,
+    HOMOGENEOUS_NETWORKS,
+    INFINITE_WIDTH,
+    DIAGONAL_NETWORKS,
+    EARLY_STOPPING,
+    RANDOM_LABELS,
 )
 
 

@@ -25,6 +25,11 @@ def normed_slots(net: nn.Module) -> tuple[Slot, ...]:
     return tuple(slot for slot in slots(net) if slot.is_matrix)
 
 
+def normed_ranges(net: nn.Module) -> list[tuple[int, int]]:
+    """(offset, size) of these weights in theta, as the compiled kernel takes them."""
+    return [(slot.start, slot.stop - slot.start) for slot in normed_slots(net)]
+
+
 def norm_product(
     net: nn.Module, theta: Float[Tensor, "P D"], *, dtype: torch.dtype | None = None
 ) -> Float[Tensor, "P"]:

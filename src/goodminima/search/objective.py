@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from goodminima.population import native
 from goodminima.population.compiled import program_of
 from goodminima.population.native.jury import Jury
-from goodminima.population.normalise import norm_product, norm_unit, normed_slots
+from goodminima.population.normalise import norm_product, norm_unit, normed_ranges
 from goodminima.population.parameters import num_parameters
 from goodminima.population.population import Evaluator, cross_entropy, evaluator_of, margins
 from goodminima.population.stack import stack_of
@@ -136,7 +136,7 @@ def objective_of(net: nn.Module, examples: Examples, like: Float[Tensor, "D"]) -
         program_of(stack),
         tuple(examples.x.shape[1:]),
         num_parameters=num_parameters(net),
-        weights=[(slot.start, slot.stop - slot.start) for slot in normed_slots(net)],
+        weights=normed_ranges(net),
         unit=norm_unit(net),
         x=examples.x.float().numpy(),
         y=examples.y.numpy(),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from goodminima.population import native
 from goodminima.population.compiled import program_of
-from goodminima.population.normalise import norm_product, norm_unit, normed_slots
+from goodminima.population.normalise import norm_product, norm_unit, normed_ranges
 from goodminima.population.parameters import num_parameters
 from goodminima.population.population import MARGIN_SLACK, cross_entropy, evaluator_of, relative_margins
 from goodminima.population.priors import AbstractBox, AbstractPrior
@@ -75,7 +75,7 @@ def _compiled_screen(
     """The screen in the compiled kernel: image by image, the survivors of many blocks packed together."""
     fixed = {
         "half_width": prior.half_widths(net),
-        "weights": [(slot.start, slot.stop - slot.start) for slot in normed_slots(net)],
+        "weights": normed_ranges(net),
         "unit": norm_unit(net),
         "x": examples.x.float().numpy(),
         "y": examples.y.numpy(),

@@ -31,4 +31,4 @@ def drawn_start(
         return start.draw(net, seed=seed, indices=np.array([member], np.uint64), device=device)[0]
     if start.shape != (num_parameters(net),):
         raise ValueError(f"start must have shape ({num_parameters(net)},), got {tuple(start.shape)}")
-    return start.detach().to(device=device, dtype=torch.float32)
+    return start.detach().to(device=device, dtype=torch.float32, copy=True)

@@ -24,8 +24,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import softmax
 
 _HELD = 1e-3  # share of the largest s from which a point counts as one that held the margin
-_LEFT = 0.01  # excess over the smallest margin, relative to it, from which a point has left ...
-_FAINT = 20.0  # ... if its pull, exp(-excess), has faded as well
+_FAINT = 20.0  # excess over the smallest margin from which a point has left: its pull is e^-20 of the strongest
 
 
 @final
@@ -104,8 +103,7 @@ def _crossing(
 
 def _left(q: Float[np.ndarray, "levels n"], s: Float[np.ndarray, "levels n"]) -> Int[np.ndarray, "levels"]:
     held = s > _HELD * s.max(axis=1, keepdims=True)
-    least = q.min(axis=1, keepdims=True)
-    return (held & (q > least * (1 + _LEFT) + _FAINT)).sum(axis=1)
+    return (held & (q > q.min(axis=1, keepdims=True) + _FAINT)).sum(axis=1)
 
 
 def descend_to(

@@ -182,7 +182,7 @@ TABLE4 = Experiment(
             _CELLS,
             pattern=20,
             sgd=5,
-            longest=dict.fromkeys(_named(100, 300, method="greedy"), 5),
+            longest={"n=100/greedy": 5, "n=300/greedy": 2},
             left_out=_named(500, 1000, method="greedy"),
         )
     ),

@@ -118,12 +118,13 @@ struct Engine {
     void (*gather_rows)(const float* const* rows, Size length, float* block);
     // How each lane does on a label of its own, and its loss.
     Judged (*judge)(const float* logits, Size num_classes, const std::int32_t* labels, const float* scale, float* loss);
-    // Shows each lane `count` <= max_together images of its own, [count][input][lanes] with labels [count][lanes], judges
-    // them, and adds `share` x the gradient of their cross entropies to `space.gradient`, nothing where `share` is 0.
+    // Shows each lane `count` <= max_together images of its own, [count][input][lanes] with labels [count][lanes],
+    // judges them, and adds `share` x the gradient of their cross entropies to `space.gradient`: nothing where `share`
+    // is 0.
     void (*teach)(const GradientPlan&, const float* images, const std::int32_t* labels, Size count, const float* share,
                   const float* scale, GradientSpace& space, Judged* judged, float* losses);
-    // A step of the lanes in `movers`, whose gradient is 0 afterwards; scale[lanes] = 1 / normaliser of all lanes, 0 where
-    // that overflows. `velocity` may be null without momentum.
+    // A step of the lanes in `movers`, whose gradient is 0 afterwards; scale[lanes] = 1 / normaliser of all lanes, 0
+    // where that overflows. `velocity` may be null without momentum.
     Moved (*move)(const Motion&, std::uint32_t movers, float* theta, float* velocity, float* gradient, float* scale);
     // `rounds` x `spin_flops` floating-point operations in registers: what the machine can do at most.
     float (*spin)(std::int64_t rounds);

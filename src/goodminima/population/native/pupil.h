@@ -1,8 +1,8 @@
 // A member in training: what it knows about each image where it stands, and what it has to do next.
 //
-// What it knows holds until its parameters change. A batch all of whose images are quiet (they move no weight) is a step
-// that costs nothing, and whether a member fits is found out only where it is about to move on. So a member is shown far
-// fewer images than its schedule has, and everything it does depends on itself alone.
+// What it knows holds until its parameters change. A batch all of whose images are quiet (they move no weight) is a
+// step that costs nothing, and whether a member fits is found out only where it is about to move on. So a member is
+// shown far fewer images than its schedule has, and everything it does depends on itself alone.
 
 #pragma once
 

@@ -1,7 +1,7 @@
 // Training members into loss bins: each lane holds a member from its start to its end, then the next one.
 //
-// There are three things to do, and each does all lanes: show an image, teach images (a gradient), move (a step). The one
-// that most lanes wait for is done next. A lane's images are its own, so lanes need not be at the same step.
+// There are three things to do, each for all lanes at once: show an image, teach images (a gradient), move (a step). The
+// one that most lanes wait for is done next. A lane's images are its own, so lanes need not be at the same step.
 
 #pragma once
 
@@ -150,8 +150,8 @@ class Training {
     void decide(Size lane, bool finite) {
         Desk& sitter = desk(lane);
         if (finite && sitter.pupil.fits() && !sitter.sorted) sort(lane);
-        sitter.wish = finite && std::count(sitter.pending.begin(), sitter.pending.end(), true) > 0 ? sitter.pupil.decide()
-                                                                                             : Wish::leave;
+        const bool goes_on = finite && std::count(sitter.pending.begin(), sitter.pending.end(), true) > 0;
+        sitter.wish = goes_on ? sitter.pupil.decide() : Wish::leave;
         if (sitter.wish != Wish::leave) return;
         if (!finite) ++trained_.nonfinite;
         ++trained_.finished;

@@ -12,7 +12,14 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from goodminima.experiments.experiment import Experiment
-from goodminima.report.figures import chiang2023, chiang2023_searches, margins
+from goodminima.report.figures import (
+    chiang2023,
+    chiang2023_searches,
+    diagonal_and_labels,
+    linear_networks,
+    margins,
+    two_layer,
+)
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
@@ -28,6 +35,12 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "partly_separable": margins.partly_separable,
     "five_geometries": margins.five_geometries,
     "mirror_descent": margins.mirror_descent,
+    "linear_networks": linear_networks.linear_networks,
+    "kkt_conditions": two_layer.kkt_conditions,
+    "variation_margin": two_layer.variation_margin,
+    "diagonal_networks": diagonal_and_labels.diagonal_networks,
+    "early_stopping": diagonal_and_labels.early_stopping,
+    "random_labels": diagonal_and_labels.random_labels,
 }
 
 

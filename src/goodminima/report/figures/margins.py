@@ -1,21 +1,17 @@
 """Pictures of the implicit-bias entries on linear predictors: margins against time."""
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goodminima.experiments.experiment import Experiment
+from goodminima.report.figures.parts import BLUE, COLOURS, GREY, ORANGE, finished, runs
 from goodminima.theory.steepest import NORMS
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results
-
-_BLUE, _ORANGE, _GREEN, _PURPLE, _BROWN, _GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6d31", "#7f7f7f"
-_COLOURS = (_BLUE, _ORANGE, _GREEN, _PURPLE, _BROWN)
 
 
 def angle_and_margin(experiment: Experiment, results: "Results") -> Figure:
@@ -23,27 +19,27 @@ def angle_and_margin(experiment: Experiment, results: "Results") -> Figure:
     figure, (angle, gap, error) = plt.subplots(1, 3, figsize=(12, 3.7), layout="constrained")
     descent = [cell.name for cell in results.cells if cell.name.startswith("descent")]
     for ax, name in ((angle, "angle"), (gap, "gap")):
-        for first, arrays in _runs(results, "flow"):
-            ax.loglog(arrays["tau"], arrays[name], color=_BLUE, lw=1.3, label="gradient flow" if first else None)
-        for first, arrays in _runs(results, *descent[-1:]):
+        for first, arrays in runs(results, "flow"):
+            ax.loglog(arrays["tau"], arrays[name], color=BLUE, lw=1.3, label="gradient flow" if first else None)
+        for first, arrays in runs(results, *descent[-1:]):
             far = arrays["tau"] > 1
             tau, value = arrays["tau"][far][::4], arrays[name][far][::4]
-            ax.loglog(tau, value, ".", color=_ORANGE, ms=5, label="gradient descent" if first else None)
+            ax.loglog(tau, value, ".", color=ORANGE, ms=5, label="gradient descent" if first else None)
         ax.set_xlabel("log t")
         ax.set_xlim(0.7, 800)
-    for first, arrays in _runs(results, "flow"):
+    for first, arrays in runs(results, "flow"):
         tau = arrays["tau"][arrays["tau"] > 3]
         angle.loglog(tau, arrays["limit"] / tau, "k--", lw=0.8, label="constant / log t" if first else None)
     angle.set_title("angle to the maximum margin [rad]", fontsize=10)
     gap.set_title("margin gap", fontsize=10)
-    for first, arrays in _runs(results, "error"):
+    for first, arrays in runs(results, "error"):
         t = np.expm1(arrays["tau"])
-        error.semilogx(t, arrays["error"], color=_ORANGE, lw=1.3, label="training error" if first else None)
-        error.semilogx(t, arrays["gap"], color=_BLUE, lw=1.3, label="margin gap" if first else None)
+        error.semilogx(t, arrays["error"], color=ORANGE, lw=1.3, label="training error" if first else None)
+        error.semilogx(t, arrays["gap"], color=BLUE, lw=1.3, label="margin gap" if first else None)
     error.set_title("Gaussian data: fitted long before", fontsize=10)
     error.set_xlabel("t")
     error.set_ylim(-0.03, 1.03)  # the gap is above 1 while points are wrong
-    return _finished(figure, angle, gap, error)
+    return finished(figure, angle, gap, error)
 
 
 def margin_rates(experiment: Experiment, results: "Results") -> Figure:
@@ -56,8 +52,8 @@ def margin_rates(experiment: Experiment, results: "Results") -> Figure:
         "normalised": "normalised",
         "dual-acceleration": "dual acceleration",
     }
-    for colour, cell in zip(_COLOURS, results.cells, strict=True):
-        for first, arrays in _runs(results, cell.name):
+    for colour, cell in zip(COLOURS, results.cells, strict=True):
+        for first, arrays in runs(results, cell.name):
             ax.loglog(arrays["times"], arrays["gap"], color=colour, lw=1.3, label=names[cell.name] if first else None)
     t = np.array([1e4, 1e6])
     for exponent, start in ((-0.5, 3e-2), (-1, 3e-3), (-2, 2e-6)):
@@ -65,34 +61,34 @@ def margin_rates(experiment: Experiment, results: "Results") -> Figure:
         ax.annotate(f"$t^{{{exponent:g}}}$", (t[-1], start * 100**exponent), xytext=(4, 0), textcoords="offset points")
     ax.set_xlim(1, 4e6)
     ax.set(xlabel="t", ylabel="margin gap")
-    return _finished(figure, ax)
+    return finished(figure, ax)
 
 
 def partly_separable(experiment: Experiment, results: "Results") -> Figure:
     """Distances to the limit, and norms, in the span of the non-separable rows and across it."""
     figure, (distance, norm) = plt.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
     partly = [cell.name for cell in results.cells if cell.name.startswith("partly")]
-    lines = (("inside", _BLUE, "in the span: to the minimiser"), ("across", _ORANGE, "across: to the ray"))
-    for first, arrays in _runs(results, *partly[-1:]):
+    lines = (("inside", BLUE, "in the span: to the minimiser"), ("across", ORANGE, "across: to the ray"))
+    for first, arrays in runs(results, *partly[-1:]):
         for key, colour, label in lines:
             kept = arrays["times"] >= 10
             distance.loglog(
                 arrays["times"][kept], arrays[key][kept], color=colour, lw=1.3, label=label if first else None
             )
         norm.semilogx(
-            arrays["times"], arrays["norm_inside"], color=_BLUE, lw=1.3, label="in the span" if first else None
+            arrays["times"], arrays["norm_inside"], color=BLUE, lw=1.3, label="in the span" if first else None
         )
-        norm.semilogx(arrays["times"], arrays["norm_across"], color=_ORANGE, lw=1.3, label="across" if first else None)
-    for first, arrays in _runs(results, "control"):
+        norm.semilogx(arrays["times"], arrays["norm_across"], color=ORANGE, lw=1.3, label="across" if first else None)
+    for first, arrays in runs(results, "control"):
         shown = arrays["distance"] > 1e-13  # below, rounding only
         label = "nothing separable" if first else None
-        distance.loglog(arrays["times"][shown], arrays["distance"][shown], color=_GREY, lw=1.3, label=label)
-        norm.semilogx(arrays["times"], arrays["norm"], color=_GREY, lw=1.3, label=label)
+        distance.loglog(arrays["times"][shown], arrays["distance"][shown], color=GREY, lw=1.3, label=label)
+        norm.semilogx(arrays["times"], arrays["norm"], color=GREY, lw=1.3, label=label)
     distance.set_title("distance to the limit", fontsize=10)
     norm.set_title("norm", fontsize=10)
     for ax in (distance, norm):
         ax.set_xlabel("t")
-    return _finished(figure, distance, norm)
+    return finished(figure, distance, norm)
 
 
 def five_geometries(experiment: Experiment, results: "Results") -> Figure:
@@ -100,10 +96,10 @@ def five_geometries(experiment: Experiment, results: "Results") -> Figure:
     figure, (path, matrix) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     labels = ["$\\ell_\\infty$" if p == np.inf else f"$\\ell_{{{p:g}}}$" for p in NORMS]
     at_end = np.full((len(NORMS), len(NORMS)), np.nan)
-    for colour, cell in zip(_COLOURS, results.cells, strict=True):
+    for colour, cell in zip(COLOURS, results.cells, strict=True):
         number = NORMS.index(float(cell.settings["p"]))
         ends = []
-        for first, arrays in _runs(results, cell.name):
+        for first, arrays in runs(results, cell.name):
             own = np.where(arrays["gaps"][:, number] > 0, arrays["gaps"][:, number], np.nan)
             path.loglog(arrays["times"], own, color=colour, lw=1, label=labels[number] if first else None)
             ends.append(arrays["gaps"][-1])
@@ -121,7 +117,7 @@ def five_geometries(experiment: Experiment, results: "Results") -> Figure:
     matrix.set_yticks(ticks, labels)
     matrix.set(xlabel="margin measured in", ylabel="steepest descent in")
     matrix.set_title("margin gap at the end, mean of replicates", fontsize=10)
-    return _finished(figure, path)
+    return finished(figure, path)
 
 
 def mirror_descent(experiment: Experiment, results: "Results") -> Figure:
@@ -129,27 +125,27 @@ def mirror_descent(experiment: Experiment, results: "Results") -> Figure:
     figure, axes = plt.subplots(2, 2, figsize=(10, 7.2), layout="constrained")
     (mirror, natural), (adagrad, adam) = axes
     names = [cell.name for cell in results.cells if cell.name.startswith("mirror")]
-    for colour, name in zip(_COLOURS, names, strict=True):
-        for first, arrays in _runs(results, name):
+    for colour, name in zip(COLOURS, names, strict=True):
+        for first, arrays in runs(results, name):
             if first:
                 order = arrays["targets"][0].argsort()[::-1]
                 mirror.plot(arrays["targets"][0][order], color=colour, lw=1)
                 label = name.removeprefix("mirror/")
                 mirror.plot(arrays["limits"][0][order], ".", color=colour, ms=5, label=label)
     mirror.set_title("mirror descent (points) at its projection (lines)", fontsize=10)
-    for first, arrays in _runs(results, "natural-gradient"):
+    for first, arrays in runs(results, "natural-gradient"):
         label = "natural gradient" if first else None
-        natural.loglog(arrays["steps"], arrays["distances"], "o-", color=_BLUE, ms=4, lw=1.3, label=label)
+        natural.loglog(arrays["steps"], arrays["distances"], "o-", color=BLUE, ms=4, lw=1.3, label=label)
     natural.loglog([1e-5, 3e-3], [3e-6, 9e-4], "k--", lw=0.8, label="proportional to the step")
     natural.set(xlabel="step size")
     natural.set_title("natural gradient: distance to the projection", fontsize=10)
-    for first, arrays in _runs(results, "adagrad"):
+    for first, arrays in runs(results, "adagrad"):
         if first:
-            for colour, limit, what in zip(_COLOURS, arrays["limits"], ("0.1, 1", "0.1, 100", "1, 1"), strict=False):
+            for colour, limit, what in zip(COLOURS, arrays["limits"], ("0.1, 1", "0.1, 100", "1, 1"), strict=False):
                 adagrad.plot(np.sort(limit)[::-1], ".-", color=colour, ms=5, lw=1, label=f"step, sum at start: {what}")
     adagrad.set_title("AdaGrad: one problem, three limits", fontsize=10)
-    for colour, name in ((_BLUE, "adam/eps=0"), (_ORANGE, "adam/eps=1e-8")):
-        for first, arrays in _runs(results, name):
+    for colour, name in ((BLUE, "adam/eps=0"), (ORANGE, "adam/eps=1e-8")):
+        for first, arrays in runs(results, name):
             for key, style, norm in (("sup", "-", "$\\ell_\\infty$"), ("euclidean", ":", "$\\ell_2$")):
                 epsilon = name.removeprefix("adam/eps=")
                 label = f"$\\epsilon$ = {epsilon}, {norm} gap" if first else None
@@ -158,18 +154,4 @@ def mirror_descent(experiment: Experiment, results: "Results") -> Figure:
     adam.set_title("Adam: margin gaps", fontsize=10)
     for ax in (mirror, adagrad):
         ax.set_xlabel("coordinates of the solution, sorted")
-    return _finished(figure, *axes.flat)
-
-
-def _runs(results: "Results", *cells: str) -> Iterator[tuple[bool, Mapping[str, np.ndarray]]]:
-    """The arrays of every replicate of some cells, and whether they are the first: that one labels its lines."""
-    stored = [outcome.arrays for cell in cells for outcome in results.outcomes(cell) if outcome.arrays]
-    yield from ((number == 0, arrays) for number, arrays in enumerate(stored))
-
-
-def _finished(figure: Figure, *axes: Axes) -> Figure:
-    for ax in axes:
-        ax.grid(alpha=0.25)
-        if ax.get_legend_handles_labels()[1]:
-            ax.legend(frameon=False, fontsize=8)
-    return figure
+    return finished(figure, *axes.flat)
