@@ -26,8 +26,10 @@ def test_every_cell_of_the_smallest_scale_runs(experiment: Experiment, cell: Cel
     assert all(progress.done <= progress.wanted for progress in heard)
     missing = [measure for measure, value in outcome.values.items() if value is None]
     assert bool(missing) <= bool(outcome.note), "whatever found nothing says so"
-    claimed = {cell.claims[measure]: value for measure, value in outcome.values.items() if measure in cell.claims}
-    assert [claim.statement for claim, value in claimed.items() if not claim.holds(value)] == []
+    if experiment.name.startswith("implicit_bias/"):
+        # Theorems hold at every size; what a paper found on its data need not hold on digits.
+        claimed = {cell.claims[measure]: value for measure, value in outcome.values.items() if measure in cell.claims}
+        assert [claim.statement for claim, value in claimed.items() if not claim.holds(value)] == []
 
 
 def test_a_replicate_is_a_function_of_its_key() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _COLOURS = {"SGD": "#d55e00", "Pattern Search": "#0072b2", "Random Greedy": "#009e73"}
 _WIDTHS = {"Pattern Search": "-", "Random Greedy": ":"}
 _CURVES = ("loss", "acceptance", "radius")
+_FIRST = 100  # candidates: before that a share of them is all noise
 
 
 def searches(experiment: Experiment, results: "Results") -> Figure:
@@ -29,6 +30,7 @@ def searches(experiment: Experiment, results: "Results") -> Figure:
             if cell.settings["optimizer"] in _WIDTHS:
                 _courses(ax, cell, results, curve, shades[counts.index(cell.settings["samples"])])
         ax.set(xscale="log", xlabel="candidates tried")
+        ax.set_xlim(left=_FIRST)
         ax.grid(alpha=0.25)
     axes[1].set(title="normalised training loss", ylabel="nats per image")
     axes[2].set(title="share of candidates accepted", yscale="log")
@@ -38,7 +40,7 @@ def searches(experiment: Experiment, results: "Results") -> Figure:
     ]
     kinds = {cell.settings["optimizer"] for cell in results.cells} & set(_WIDTHS)
     handles += [Line2D([], [], color="black", ls=_WIDTHS[kind], label=kind) for kind in sorted(kinds)]
-    axes[2].legend(handles=handles, frameon=False, fontsize=8, loc="lower left")
+    axes[3].legend(handles=handles, frameon=False, fontsize=8, loc="lower left")
     return figure
 
 
@@ -69,7 +71,7 @@ def _courses(ax: Axes, cell: Cell, results: "Results", curve: str, colour: tuple
     style = _WIDTHS[cell.settings["optimizer"]]
     for outcome in results.outcomes(cell.name):
         candidates, steps = outcome.arrays["candidates"], outcome.arrays["steps"]
-        later = candidates > 0
+        later = candidates >= _FIRST
         if curve == "acceptance":
             y = np.diff(steps, prepend=0) / np.maximum(np.diff(candidates, prepend=0), 1)
         else:
