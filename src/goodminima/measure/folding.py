@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 import jaxtyping
+import torch
 from torch import fx, nn
 from torch.fx.proxy import TraceError
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -17,7 +18,7 @@ _BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 _TRACING = Lock()
 
 
-def folded(net: nn.Module) -> fx.GraphModule:
+def folded(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.Module:
     """A copy of `net` in eval mode in which each BatchNorm behind a convolution or linear map is part of its weights.
 
     W' = W gamma / sqrt(var + eps) and b' = (b - mean) gamma / sqrt(var + eps) + beta, a row each an output channel; equal
@@ -25,8 +26,12 @@ def folded(net: nn.Module) -> fx.GraphModule:
     front), where something else reads the same output too, and where either is used more than once. A BatchNorm1d is taken
     to read (N, C) from a linear map.
 
+    Args:
+        net: The net. It is left as it is.
+        dtype: What the copy computes in, folding included; None for what the net does.
+
     Raises:
-        ValueError: If the net cannot be traced, or a BatchNorm to be folded has no running statistics.
+        ValueError: If a net with BatchNorm cannot be traced, or a BatchNorm to be folded has no running statistics.
 
     Reference: Ioffe, Szegedy 2015, section 3.1 (BatchNorm at inference is linear); traced by `torch.fx`.
 
@@ -37,7 +42,10 @@ def folded(net: nn.Module) -> fx.GraphModule:
       (2): ReLU()
     )
     """
-    graph = _traced(copy.deepcopy(net).eval())
+    still = copy.deepcopy(net).eval().to(dtype=dtype)
+    if not any(isinstance(module, _BatchNorm) for module in still.modules()):
+        return still
+    graph = _traced(still)
     used = Counter(_owner(node) for node in graph.graph.nodes)
     for node in list(graph.graph.nodes):
         norm = _module_at(graph, node)
@@ -61,7 +69,7 @@ def _traced(net: nn.Module) -> fx.GraphModule:
     except (TraceError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"{type(net).__name__} cannot be traced by torch.fx, so BatchNorm not folded: {reason}"
+            f"{type(net).__name__} cannot be traced by torch.fx, so BatchNorm is not folded: {reason}"
         ) from error
 
 

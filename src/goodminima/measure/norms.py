@@ -68,7 +68,7 @@ def path_norm(net: nn.Module, in_shape: tuple[int, ...], *, order: int = 2, bias
     """
     if order not in (1, 2):
         raise ValueError(f"path_norm: order must be 1 or 2, got {order!r}")
-    still = folded(net).double()
+    still = folded(net, dtype=torch.float64)
     device = next((parameter.device for parameter in still.parameters()), None)
     ones = torch.ones(1, *in_shape, dtype=torch.float64, device=device)
     with torch.no_grad(), _PathWeights(still, order=order, biases=biases):

@@ -56,7 +56,7 @@ def spectral_norms(
     >>> [(layer, round(norm, 3)) for layer, norm in spectral_norms(net, (1, 2, 2))]
     [('0', 3.0), ('3', 1.414)]
     """
-    still = folded(net).double()
+    still = folded(net, dtype=torch.float64)
     device = next((parameter.device for parameter in still.parameters()), None)
     with torch.no_grad(), _Recorder(still) as recorder:
         still(torch.zeros(1, *in_shape, dtype=torch.float64, device=device))
