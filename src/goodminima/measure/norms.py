@@ -56,7 +56,7 @@ def path_norm(net: nn.Module, in_shape: tuple[int, ...], *, order: int = 2, bias
     Cost: one forward pass of one example in float64; a copy of the net. An average pooling of n pixels a channel to m
         costs n m.
 
-    Differs from paper: Gonon et al. count every unit of a window of max pooling; the norm here is smaller.
+    Differs from paper: Gonon et al. count every unit of a window of max pooling; the norm here is never larger.
 
     Reference: Neyshabur, Tomioka, Srebro 2015 (norms of paths); biases, connections and pooling as in Gonon, Brisebarre,
         Riccietti, Gribonval 2024, section 2; Liu, Papailiopoulos, Achlioptas 2020, section 3.6.
@@ -139,8 +139,8 @@ class _PathWeights(TorchFunctionMode):
     def _check_kept(self, name: str, args: tuple, kwargs: dict[str, Any]) -> None:
         if name not in _KEPT:
             raise ValueError(
-                f"path_norm: {name} has no part in a ReLU net of linear maps, pooling and sums; what it reads or makes has "
-                "no path norm"
+                f"path_norm: {name} has no part in a ReLU net of linear maps, pooling and sums, and no path norm; leave it "
+                "out, or measure the net without it"
             )
         scaled = "alpha" in kwargs or (name in _SUMS and not all(isinstance(term, Tensor) for term in args))
         if scaled or any(id(value) in self._own for value in _leaves((*args, *kwargs.values()))):

@@ -62,9 +62,10 @@ def fgsm_accuracy(
     shift, scale = (_per_channel(statistic, batch.x) for statistic in (mean, std))
     if not (scale > 0).all():
         raise ValueError(f"fgsm_accuracy: std must be positive, got {std}; of a channel that was only centred it is 1")
-    limits = None if pixels is None else [(limit - shift) / scale for limit in pixels]
-    if limits is not None:
-        _check_range(batch.x * scale + shift, limits=pixels)
+    limits = None
+    if pixels is not None:
+        _check_range(batch.x * scale + shift, pixels)
+        limits = [(limit - shift) / scale for limit in pixels]
     still = copy.deepcopy(net).eval().requires_grad_(False)
     right = torch.zeros(len(epsilons), dtype=torch.float64, device=batch.x.device)
     done = 0
@@ -89,8 +90,8 @@ def _per_channel(statistic: Statistic, x: Tensor) -> Tensor:
     return values.view(-1, *[1] * (x.ndim - 2))
 
 
-def _check_range(images: Tensor, *, limits: tuple[float, float] | None) -> None:
-    low, high = limits or (float("-inf"), float("inf"))
+def _check_range(images: Tensor, pixels: tuple[float, float]) -> None:
+    low, high = pixels
     if images.min() < low - _OUTSIDE or images.max() > high + _OUTSIDE:
         raise ValueError(
             f"fgsm_accuracy: pixels reach from {images.min():.3g} to {images.max():.3g}, outside [{low:g}, {high:g}]: give the "
