@@ -56,18 +56,18 @@ class LogMean:
         return self.effective < min(_ENOUGH, len(self.terms) / 2)
 
     def volume(self, confidence: float = 0.95) -> LogVolume:
-        """The mean with an interval.
+        """The mean with an interval, or a lower bound alone.
 
         Where many terms carry the mean: Hall's, the central limit theorem with the skewness taken out. Where few do, their
-        spread says nothing; what remains is Markov's inequality, P(mean >= expectation / a) <= a for any a: the lower
-        end is true as often as it says, and the upper end is infinite.
+        spread says nothing; what remains is Markov's inequality, P(mean >= expectation / a) <= a for any a > 0: the lower
+        end is true as often as it says, the upper end is infinite, and there is no estimate.
 
         Reference: Hall 1992, "On the removal of skewness by transformation"; 92 to 95 % of its 95 % intervals held the
             expectation of log-normal terms with sd up to 1.5 in the log (3,000 terms; 93 % with 300).
         """
         value = self.log_value
         if self.is_dominated:
-            return LogVolume(value, value + math.log(1 - confidence), math.inf, confidence)
+            return LogVolume(None, value + math.log(1 - confidence), math.inf, confidence)
         low, high = (1 - end for end in self._relative_errors(float(norm.ppf(0.5 + confidence / 2))))
         return LogVolume(value, value + math.log(low) if low > 0 else -math.inf, value + math.log(high), confidence)
 

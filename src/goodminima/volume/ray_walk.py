@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from goodminima.volume.coordinates import Coordinates
 from goodminima.volume.net_loss import Loss
-from goodminima.volume.proposals import Aim
+from goodminima.volume.aim import Aim
 from goodminima.volume.ray_integrals import AbstractWeight, log_ball
 from goodminima.volume.rays import Crossings, Stride, first_crossings
 
@@ -59,7 +59,7 @@ class RayGroup(NamedTuple):
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RayWalk:
     """Rays of one minimum: their directions, the loss along them, what their lengths are worth.
 
