@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from goodminima.population.priors import AbstractPrior
 from goodminima.tasks.task import Examples
+from goodminima.volume.aim import AbstractProposal, Aim, Isotropic
 from goodminima.volume.coordinates import Coordinates, Directions, around
 from goodminima.volume.counting import LogVolume
 from goodminima.volume.log_mean import LogMean
 from goodminima.volume.net_loss import BatchNormMode, Loss, loss_of
-from goodminima.volume.aim import AbstractProposal, Aim, Isotropic
 from goodminima.volume.ray_integrals import log_ball, weight_of
 from goodminima.volume.ray_walk import RayGroup, RayRule, RayWalk
 

@@ -20,7 +20,7 @@ class LogMean:
 
     Args:
         terms: Natural logs, -inf for zero; not all of them are.
-        first_kind: Terms come from two distributions, this many from either by design: which are of the first.
+        first_kind: Which terms come from the first of two distributions; how many do is fixed by design, not drawn.
 
     >>> LogMean(np.log([1.0, 3.0]), np.array([True, True])).log_value == math.log(2.0)
     True

@@ -37,7 +37,7 @@ def loss_of(net: nn.Module, batch: Examples, *, batch_norm: BatchNormMode) -> Lo
     if batch_norm not in get_args(BatchNormMode):
         near = difflib.get_close_matches(str(batch_norm), get_args(BatchNormMode), n=1, cutoff=0.0)[0]
         raise ValueError(f"batch_norm {batch_norm!r}: choose from eval, train; the nearest is {near!r}")
-    still = copy.deepcopy(net).eval()
+    still = copy.deepcopy(net).eval().to(batch.x.device)
     if stack_of(still) is not None:
         return lambda theta: Population(still, theta).loss(batch.x, batch.y)
     couples = batch_norm == "train" and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in still.modules())

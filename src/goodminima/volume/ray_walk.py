@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
 
+from goodminima.volume.aim import Aim
 from goodminima.volume.coordinates import Coordinates
 from goodminima.volume.net_loss import Loss
-from goodminima.volume.aim import Aim
 from goodminima.volume.ray_integrals import AbstractWeight, log_ball
 from goodminima.volume.rays import Crossings, Stride, first_crossings
 
