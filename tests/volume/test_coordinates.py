@@ -58,7 +58,7 @@ def test_points_and_volumes_go_over() -> None:
 def test_mistakes_are_told() -> None:
     net, theta = net_and_theta()
     with pytest.raises(ValueError, match="directions 'filters': choose from filter, plain; the nearest is 'filter'"):
-        around(net, theta, directions="filters")  # pyright: ignore[reportArgumentType]
+        around(net, theta, directions="filters")
     with pytest.raises(ValueError, match=r"as many units as parameters are needed, got \(2,\) and \(3,\)"):
         Coordinates(torch.zeros(3), np.ones(2))
     with pytest.raises(ValueError, match="not all of them 0"):

@@ -27,13 +27,13 @@ def test_halls_transformation_is_inverted(skewness: float, z: float) -> None:
     assert t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6 == pytest.approx(z)
 
 
-@pytest.mark.parametrize(("spread", "number"), [(0.3, 50), (1.0, 300), (1.5, 3000)])
+@pytest.mark.parametrize(("spread", "number"), [(0.3, 50), (1.0, 1000), (1.5, 3000)])
 def test_intervals_cover(spread: float, number: int) -> None:
     """400 intervals of 95 %: between 90 and 98.5 % hold the truth; Binomial(400, .95) is outside with chance 1e-3."""
     rng = np.random.default_rng(1)
     terms = spread * rng.standard_normal((400, number)) - spread**2 / 2  # of expectation 1
     volumes = [of_one_kind(row).volume() for row in terms]
-    assert all(volume.estimate is not None for volume in volumes)
+    assert np.mean([volume.estimate is not None for volume in volumes]) > 0.95  # the others are bounds
     assert 0.9 <= np.mean([volume.low <= 0 <= volume.high for volume in volumes]) <= 0.985
 
 

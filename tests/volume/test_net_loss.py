@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from goodminima.tasks.task import Examples
 from goodminima.volume import net_loss
-from goodminima.volume.net_loss import BatchNormMode, loss_of
+from goodminima.volume.net_loss import loss_of
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def members(net: nn.Module, number: int) -> Tensor:
     return theta + 0.3 * torch.randn(number, len(theta))
 
 
-def one_at_a_time(net: nn.Module, batch: Examples, theta: Tensor, mode: BatchNormMode) -> Tensor:
+def one_at_a_time(net: nn.Module, batch: Examples, theta: Tensor, mode: str) -> Tensor:
     losses = []
     for vector in theta:
         member = copy.deepcopy(net).eval()
@@ -49,10 +49,8 @@ def one_at_a_time(net: nn.Module, batch: Examples, theta: Tensor, mode: BatchNor
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
-@pytest.mark.parametrize("numbers", [16_000_000, 2_000])
-def test_batch_norm_in_either_mode(
-    batch: Examples, mode: BatchNormMode, numbers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("numbers", [16_000_000, 600])
+def test_batch_norm_in_either_mode(batch: Examples, mode: str, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(net_loss, "_CHUNK_NUMBERS", numbers)  # the smaller one takes members and examples in parts
     net = batch_norm_net().train()
     theta, before = members(net, 7), copy.deepcopy(net.state_dict())
@@ -79,4 +77,4 @@ def test_plain_stacks(batch: Examples) -> None:
 
 def test_an_unknown_mode_is_refused(batch: Examples) -> None:
     with pytest.raises(ValueError, match=r"batch_norm 'trian': choose from eval, train; the nearest is 'train'"):
-        loss_of(batch_norm_net(), batch, batch_norm="trian")  # pyright: ignore[reportArgumentType]
+        loss_of(batch_norm_net(), batch, batch_norm="trian")

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from goodminima.population.priors import AbstractPrior
 from goodminima.tasks.task import Examples
 from goodminima.volume.aim import AbstractProposal, Aim, Isotropic
-from goodminima.volume.coordinates import Coordinates, Directions, around
+from goodminima.volume.coordinates import Coordinates, around
 from goodminima.volume.counting import LogVolume
 from goodminima.volume.log_mean import LogMean
-from goodminima.volume.net_loss import BatchNormMode, Loss, loss_of
+from goodminima.volume.net_loss import Loss, loss_of
 from goodminima.volume.ray_integrals import log_ball, weight_of
 from goodminima.volume.ray_walk import RayGroup, RayRule, RayWalk
 
@@ -148,10 +148,10 @@ def basin_volume(
     *,
     cutoff: float | Sequence[float] = 0.1,
     num_rays: int = 3000,
-    directions: Directions = "filter",
+    directions: str = "filter",
     proposal: AbstractProposal = _ISOTROPIC,
     prior: AbstractPrior | None = None,
-    batch_norm: BatchNormMode = "eval",
+    batch_norm: str = "eval",
     farthest: float = 100.0,
     growth: float = 1.5,
     tolerance: float = 0.01,
@@ -184,7 +184,7 @@ def basin_volume(
     Raises:
         ValueError: If the loss of the net is not below the lowest cutoff, or an option is out of range.
 
-    Cost: 5 to 8 losses a ray and about 4 more for every further cutoff.
+    Cost: about 8 losses a ray and 4 more for every further cutoff.
 
     Differs from paper: a linear change of variables stands for its per-draw normalisation; rays that never cross are kept.
 

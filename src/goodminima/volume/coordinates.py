@@ -1,9 +1,8 @@
 """The coordinates in which rays leave a minimum: every parameter in units of its own, some of them fixed."""
 
-import difflib
 import math
 from dataclasses import dataclass
-from typing import Literal, final, get_args
+from typing import final
 
 import numpy as np
 import torch
@@ -11,8 +10,9 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from goodminima.population.parameters import slots
+from goodminima.volume.choices import check_choice
 
-Directions = Literal["filter", "plain"]
+_DIRECTIONS = ("filter", "plain")
 
 
 @final
@@ -82,7 +82,7 @@ class Coordinates:
         return self.centre + self.steps(z)
 
 
-def around(net: nn.Module, centre: Float[Tensor, "D"], *, directions: Directions) -> Coordinates:
+def around(net: nn.Module, centre: Float[Tensor, "D"], *, directions: str) -> Coordinates:
     """The coordinates of a minimum of `net`.
 
     "plain": every parameter is free, in units of 1. "filter": biases and the parameters of normalisation layers are fixed;
@@ -98,15 +98,10 @@ def around(net: nn.Module, centre: Float[Tensor, "D"], *, directions: Directions
 
     Reference: Li, Xu, Taylor, Studer, Goldstein 2018, section 4; Huang et al. 2020, section 4.
     """
-    match directions:
-        case "plain":
-            return Coordinates(centre, np.ones(len(centre)))
-        case "filter":
-            return Coordinates(centre, _filter_units(net, centre))
-        case _:
-            choices = get_args(Directions)
-            near = difflib.get_close_matches(directions, choices, n=1, cutoff=0.0)[0]
-            raise ValueError(f"directions {directions!r}: choose from {', '.join(choices)}; the nearest is {near!r}")
+    check_choice("directions", directions, _DIRECTIONS)
+    if directions == "plain":
+        return Coordinates(centre, np.ones(len(centre)))
+    return Coordinates(centre, _filter_units(net, centre))
 
 
 def _filter_units(net: nn.Module, centre: Tensor) -> Float64[np.ndarray, "D"]:

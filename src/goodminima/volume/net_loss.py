@@ -1,10 +1,8 @@
 """The loss of many parameter vectors of any net on one batch, BatchNorm included, in a stated mode."""
 
 import copy
-import difflib
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -15,14 +13,15 @@ from goodminima.population.parameters import slots
 from goodminima.population.population import Population, cross_entropy
 from goodminima.population.stack import stack_of
 from goodminima.tasks.task import Examples
+from goodminima.volume.choices import check_choice
 
-BatchNormMode = Literal["eval", "train"]
+_MODES = ("eval", "train")
 Loss = Callable[[Float[Tensor, "P D"]], Float[Tensor, "P"]]
 
 _CHUNK_NUMBERS = 16_000_000  # floats in flight a call: 64 MB of parameters and activations
 
 
-def loss_of(net: nn.Module, batch: Examples, *, batch_norm: BatchNormMode) -> Loss:
+def loss_of(net: nn.Module, batch: Examples, *, batch_norm: str) -> Loss:
     """Mean cross entropy of parameter vectors over the batch, nats per example.
 
     Args:
@@ -34,9 +33,7 @@ def loss_of(net: nn.Module, batch: Examples, *, batch_norm: BatchNormMode) -> Lo
     Raises:
         ValueError: For another mode.
     """
-    if batch_norm not in get_args(BatchNormMode):
-        near = difflib.get_close_matches(str(batch_norm), get_args(BatchNormMode), n=1, cutoff=0.0)[0]
-        raise ValueError(f"batch_norm {batch_norm!r}: choose from eval, train; the nearest is {near!r}")
+    check_choice("batch_norm", batch_norm, _MODES)
     still = copy.deepcopy(net).eval().to(batch.x.device)
     if stack_of(still) is not None:
         return lambda theta: Population(still, theta).loss(batch.x, batch.y)

@@ -19,6 +19,7 @@ from goodminima.population.priors import AbstractBox, AbstractPrior, Cube, Gauss
 from goodminima.volume.coordinates import Coordinates
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
+_TINY = 1e-100  # a radius or a slope that is as good as zero, and whose square is none
 _DEPTH = 45.0  # the integrand is left out where it is below e^-45 of its largest value
 
 
@@ -120,9 +121,11 @@ class InGaussian(AbstractWeight):
         centre, n = self.coordinates.free_centre / self.std, self.coordinates.dimension
         step = phi * (self.coordinates.free_units / self.std)
         b, c = step @ centre, (step**2).sum(1)
-        mode = 2 * (n - 1) / (b + np.sqrt(b**2 + 4 * c * (n - 1)))  # of the integrand, were there no end
-        top = np.maximum(np.minimum(mode, radius), np.finfo(float).tiny)
-        low, high = _support(top, np.where(radius > mode, 0.0, (n - 1) / top - b - c * top), c, radius, n)
+        root = np.sqrt(b**2 + 4 * c * (n - 1))
+        mode = np.where(b < 0, (root - b) / (2 * c), 2 * (n - 1) / np.maximum(root + b, _TINY))  # were there no end
+        top = np.maximum(np.minimum(mode, radius), _TINY)
+        slope = np.where((mode > 0) & (mode < radius), 0.0, (n - 1) / top - b - c * top)
+        low, high = _support(top, slope, c, radius, n)
         t = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[:, None, None]  # (nodes, K, P)
         exponent = (n - 1) * np.log(t) - b * t - 0.5 * c * t**2
         peak = exponent.max(0)
@@ -139,13 +142,20 @@ def _support(
     """Where the integrand exceeds e^-_DEPTH of its value at `top`, or a little more than that.
 
     To the left its log falls at least as a parabola with the slope and the curvature that it has at `top`. To the right it
-    falls at least as -c w^2 / 2, and at least as (n - 1) (log(1 + w/top) - w/top), the tail of a Gamma distribution.
+    falls at least as with its slope and the curvature c, and at least as (n - 1) (log(1 + w/top) - w/top), the tail of a
+    Gamma distribution.
     """
-    curvature = (n - 1) / top**2 + c
-    left = 2 * _DEPTH / (slope + np.sqrt(slope**2 + 2 * _DEPTH * curvature))
-    gamma = _DEPTH / max(n - 1, 1e-9)
-    right = np.minimum(np.sqrt(2 * _DEPTH / c), top * (2 * gamma + math.sqrt(2 * gamma)) if n > 1 else np.inf)
+    left = _fall(np.maximum(slope, 0.0), (n - 1) / top**2 + c)
+    right = _fall(np.maximum(-slope, 0.0), c)
+    if n > 1:
+        gamma = _DEPTH / (n - 1)
+        right = np.minimum(right, top * (2 * gamma + math.sqrt(2 * gamma)))
     return np.maximum(top - left, 0.0), np.minimum(top + right, radius)
+
+
+def _fall(slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    """The w with slope w + curvature w^2 / 2 = _DEPTH."""
+    return 2 * _DEPTH / (slope + np.sqrt(slope**2 + 2 * _DEPTH * curvature))
 
 
 def weight_of(prior: AbstractPrior | None, coordinates: Coordinates, net: nn.Module | None) -> AbstractWeight:

@@ -82,7 +82,7 @@ def first_crossings(
         at_centre: The loss at radius 0, below every cutoff.
         stride: The step rule.
 
-    Cost: log(radius / first) / log(growth) losses a ray, and 2 to 5 a crossing.
+    Cost: log(radius / first) / log(growth) losses a ray, and 1 a crossing for a power law, 3 to 5 for nets.
     """
     brackets = _march(along, cutoffs, limits, at_centre, stride)
     crossed = np.isfinite(brackets.high)
@@ -131,7 +131,7 @@ def _refine(along: Along, cutoffs: np.ndarray, brackets: _Brackets, tolerance: f
     """Log radii of all bracketed crossings, and the losses that took.
 
     A secant step, then inverse quadratic interpolation where Chandrupatla's test trusts it, else halving. A crossing is
-    found when its bracket, or the step that would come next, is within the tolerance.
+    found when its bracket is within the tolerance, or the step that would come next within half of it.
 
     Reference: Chandrupatla 1997.
     """
@@ -156,7 +156,7 @@ def _refine(along: Along, cutoffs: np.ndarray, brackets: _Brackets, tolerance: f
         found[left] = x1 + fraction * (x2 - x1)
         # Never closer than half a tolerance to either end, so that the bracket shrinks from both.
         least = np.minimum(0.5 * tolerance / np.abs(x2 - x1), 0.5)
-        going = (fraction * np.abs(x2 - x1) > tolerance) & (least < 0.5)
+        going = (fraction * np.abs(x2 - x1) > 0.5 * tolerance) & (least < 0.5)
         fraction = np.clip(fraction, least, 1 - least)
         x1, f1, x2, f2, fraction, left = (values[going] for values in (x1, f1, x2, f2, fraction, left))
     return found, evaluations
@@ -176,4 +176,4 @@ def _next_fraction(first: tuple, second: tuple, third: tuple) -> np.ndarray:
         xi, phi = (x1 - x2) / (x3 - x2), (f1 - f2) / (f3 - f2)
         trusted = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
         quadratic = f1 / (f2 - f1) * f3 / (f2 - f3) + (x3 - x1) / (x2 - x1) * f1 / (f3 - f1) * f2 / (f3 - f2)
-    return np.where(trusted & (quadratic >= 0) & (quadratic <= 1), quadratic, 0.5)
+    return np.where(trusted & np.isfinite(quadratic), np.clip(quadratic, 0, 1), 0.5)
