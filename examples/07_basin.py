@@ -1,28 +1,37 @@
-"""How wide is the basin around a trained net, and how sure is that? Rays from its minimum, evenly aimed and along flat directions."""
+"""How large is the basin around a minimum, and how sure is that? Rays until the loss crosses a cutoff."""
+
+import math
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 import goodminima as gm
 
+# An ellipsoid in 60 dimensions, turned at random, its axes up to 30 times each other: {theta' A theta / 2 < 0.1}, A = R'R.
 torch.manual_seed(0)
-points = gm.wedge(seed=0).train
-net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2))
-optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
-for _ in range(300):
+axes = torch.logspace(0, 3, 60, dtype=torch.float64)
+root = axes.sqrt()[:, None] * torch.linalg.qr(torch.randn(60, 60, dtype=torch.float64))[0]
+centre = torch.zeros(60, dtype=torch.float64)
+
+
+def bowl(theta: torch.Tensor) -> torch.Tensor:
+    return 0.5 * (theta @ root.T).square().sum(1)
+
+
+truth = 30 * math.log(0.2 * math.pi) - math.lgamma(31) - 0.5 * axes.log().sum()
+print(f"the bowl: log V = {truth:.3f}")
+print(f"  even:  {gm.basin_of(bowl, centre)}")
+print(f"  aimed: {gm.basin_of(bowl, centre, proposal=gm.LowRank(root, damping=1e-6))}")
+
+# A trained net: a single ray carries the mean, and the basin says so. Its geometric mean radius does not hang on one ray.
+digits = gm.few_shot(gm.load_images("digits"), num_samples=32, num_classes=2, seed=0).train
+net = gm.MLP(in_features=digits.x[0].numel(), hidden=(6,))
+optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+for _ in range(200):
     optimizer.zero_grad()
-    F.cross_entropy(net(points.x), points.y).backward()
+    F.cross_entropy(net(digits.x), digits.y).backward()
     optimizer.step()
-
-even = gm.basin_volume(net, points, cutoff=(0.1, 0.5), num_rays=1000)
-for cutoff in even.cutoffs:
-    print(f"cutoff {cutoff}: {even.at(cutoff)}")
-
-# The same volume with rays along the flat directions of the logits: a better view, and an honest one.
-aimed = gm.basin_volume(net, points, cutoff=0.1, num_rays=1000, proposal=gm.LowRank.of_logits(net, points))
-print(f"aimed:      {aimed}")
-
-# As a probability: that a Gaussian prior's weights fall into this basin.
-likely = gm.basin_volume(net, points, cutoff=0.1, num_rays=1000, directions="plain", prior=gm.Gaussian(1.0))
-print(f"prior:      {likely}")
+basin = gm.basin_volume(net, digits, cutoff=(0.1, 0.5), num_rays=1000)
+for cutoff in basin.cutoffs:
+    radius = basin.at(cutoff).geometric_mean_radius
+    print(f"the net, loss below {cutoff}, geometric mean radius {radius:.3f}: {basin.at(cutoff)}")

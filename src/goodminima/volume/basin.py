@@ -211,7 +211,7 @@ def basin_of(
     *,
     cutoff: float | Sequence[float] = 0.1,
     num_rays: int = 3000,
-    units: Float64[np.ndarray, "D"] | None = None,
+    units: np.ndarray | None = None,
     proposal: AbstractProposal = _ISOTROPIC,
     prior: AbstractPrior | None = None,
     farthest: float = 100.0,
@@ -225,13 +225,13 @@ def basin_of(
     Args:
         loss: (P, D) -> (P,), in the dtype of the centre.
         centre: Where rays start.
-        units: What a radius of 1 changes each parameter by, 0 to hold it fixed; 1 for all unless given.
+        units: (D,), what a radius of 1 changes each parameter by, 0 to hold it fixed; 1 for all unless given.
 
     >>> disc = basin_of(lambda theta: theta.norm(dim=1), torch.zeros(2), cutoff=2.0, num_rays=10)
     >>> abs(disc.log_volume.estimate - math.log(4 * math.pi)) < 1e-4, disc.label.value
     (True, 'estimate')
     """
-    coordinates = Coordinates(centre, np.ones(len(centre)) if units is None else units)
+    coordinates = Coordinates(centre, np.ones(len(centre)) if units is None else np.asarray(units, np.float64))
     rule = RayRule(num_rays=num_rays, farthest=farthest, growth=growth, tolerance=tolerance, seed=seed)
     walk = RayWalk(
         loss=loss,

@@ -22,14 +22,14 @@ class Coordinates:
 
     Args:
         centre: The minimum, in the dtype and on the device that losses are computed in.
-        units: What a step of one changes each parameter by, at least 0; 0 holds it fixed.
+        units: (D,) float64, what a step of one changes each parameter by, at least 0; 0 holds it fixed.
 
     >>> Coordinates(torch.zeros(3), np.array([2.0, 0.0, 3.0])).points(np.array([[1.0, 1.0]]))
     tensor([[2., 0., 3.]])
     """
 
     centre: Float[Tensor, "D"]
-    units: Float64[np.ndarray, "D"]
+    units: np.ndarray
 
     def __post_init__(self) -> None:
         if self.units.shape != tuple(self.centre.shape):
