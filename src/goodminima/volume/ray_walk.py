@@ -15,9 +15,9 @@ from goodminima.volume.net_loss import Loss
 from goodminima.volume.ray_integrals import AbstractWeight, log_ball
 from goodminima.volume.rays import Crossings, Stride, first_crossings
 
-_PILOTS = 16  # rays that find out where to begin looking
+_PILOTS, _PILOT_GROWTH = 8, 4.0  # rays that find out where to begin looking, in large steps
 _DEEPEST = 2.0**-40  # of `farthest`: where the pilots begin
-_GROUP_RAYS, _GROUP_NUMBERS = 512, 8_000_000  # most rays that walk together, and most numbers of their directions
+_GROUP_RAYS, _GROUP_NUMBERS = 512, 2_000_000  # most rays that walk together, and most numbers of their directions
 
 
 @final
@@ -103,10 +103,10 @@ class RayWalk:
             yield self._group(np.arange(first, min(first + size, self.rule.num_rays)), at_centre, stride)
 
     def _stride(self, at_centre: float) -> Stride:
-        """The step rule, beginning below the radii of the first few rays: one loss there serves where forty would."""
+        """The step rule, beginning below the radii of the first few rays: one loss there serves where twenty would."""
         pilots = np.arange(min(_PILOTS, self.rule.num_rays))
         phi = self._directions(pilots)
-        coarse = Stride(first=_DEEPEST * self.rule.farthest, growth=2.0, tolerance=math.inf)
+        coarse = Stride(first=_DEEPEST * self.rule.farthest, growth=_PILOT_GROWTH, tolerance=math.inf)
         found = self._crossings(phi, self.cutoffs[:1], at_centre, coarse)
         finest = 2.0**-22 if self.coordinates.centre.dtype == torch.float32 else 2.0**-50
         tolerance = max(self.rule.tolerance / self.coordinates.dimension, finest)
