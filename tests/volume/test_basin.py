@@ -1,5 +1,6 @@
 """Basins of known volume: balls, ellipsoids, half-spaces, and nets whose basin has a closed form."""
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from goodminima.population import generator
 from goodminima.population.priors import AbstractPrior, Cube, Gaussian
 from goodminima.tasks.task import Examples
 from goodminima.volume import ray_walk
@@ -168,6 +170,17 @@ def test_rays_do_not_depend_on_how_they_are_grouped(monkeypatch: pytest.MonkeyPa
     assert apart.evaluations == together.evaluations
 
 
+def test_every_loss_is_counted() -> None:
+    asked: list[int] = []
+
+    def counted(theta: Tensor) -> Tensor:
+        asked.append(len(theta))
+        return norm(theta) ** 1.5 + theta[:, 0].square()
+
+    basin = basin_of(counted, ORIGIN, cutoff=(0.1, 1.0), num_rays=600)
+    assert basin.evaluations == sum(asked)
+
+
 def test_progress_is_told() -> None:
     heard: list[int] = []
     basin_of(norm, ORIGIN, cutoff=1.0, num_rays=1100, listen=heard.append)
@@ -191,6 +204,40 @@ def test_a_linear_net_on_one_example_is_a_half_space(directions: str) -> None:
         volume = basin.at(cutoff).log_volume
         assert abs(basin.at(cutoff).log_average - truth) < 3 * (volume.high - volume.low) / 2
         assert volume.high - volume.low < 0.5
+
+
+def test_radii_of_a_net_are_those_of_a_loop() -> None:
+    """Ray by ray in float64: steps of 2 % until the cutoff is crossed, then forty halvings."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3))
+    batch = Examples(torch.randn(9, 2), torch.arange(9) % 3)
+    cutoff, seed = 2.0, 4
+    basin = basin_volume(net, batch, cutoff=cutoff, num_rays=12, tolerance=1e-4, seed=seed)
+    twin, weights = copy.deepcopy(net).double(), [(0, 10), (15, 30)]
+    theta = nn.utils.parameters_to_vector(twin.parameters()).detach()
+
+    def loss(vector: Tensor) -> float:
+        nn.utils.vector_to_parameters(vector, twin.parameters())
+        return float(nn.functional.cross_entropy(twin(batch.x.double()), batch.y).detach())
+
+    for ray in range(12):
+        z = torch.from_numpy(generator.normal(seed, np.array([ray], np.uint64), 25)[0].astype(np.float64))
+        z /= z.norm()
+        step, taken = torch.zeros_like(theta), 0
+        for start, stop in weights:
+            rows = 5 if start == 0 else 3
+            filters = theta[start:stop].view(rows, -1)
+            scale = filters.norm(dim=1, keepdim=True) * math.sqrt(25 / filters.shape[1])
+            step[start:stop] = (z[taken : taken + stop - start].view(rows, -1) * scale).flatten()
+            taken += stop - start
+        high = 1e-3
+        while high < 100 and loss(theta + high * step) <= cutoff:
+            high *= 1.02
+        low = high / 1.02
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if loss(theta + middle * step) <= cutoff else (low, middle)
+        assert basin.radii[0, ray] == pytest.approx(min(high, 100.0), rel=1e-4)
 
 
 def test_rescaled_filters_have_the_same_basin() -> None:

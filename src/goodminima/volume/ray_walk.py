@@ -97,20 +97,26 @@ class RayWalk:
                 f"the loss at the minimum is {at_centre:.4g}, not below the cutoff {self.cutoffs[0]:g}: train for longer, "
                 "or take a higher cutoff"
             )
-        stride = self._stride(at_centre)
+        stride, spent = self._stride(at_centre)
         size = max(1, min(_GROUP_RAYS, _GROUP_NUMBERS // len(self.coordinates.units)))
         for first in range(0, self.rule.num_rays, size):
-            yield self._group(np.arange(first, min(first + size, self.rule.num_rays)), at_centre, stride)
+            group = self._group(np.arange(first, min(first + size, self.rule.num_rays)), at_centre, stride)
+            yield group._replace(evaluations=group.evaluations + spent)
+            spent = 0
 
-    def _stride(self, at_centre: float) -> Stride:
-        """The step rule, beginning below the radii of the first few rays: one loss there serves where twenty would."""
+    def _stride(self, at_centre: float) -> tuple[Stride, int]:
+        """The step rule, beginning below the radii of the first few rays, and how many losses have been spent by now.
+
+        Without it every ray would take the twenty losses that lead from the smallest radius imaginable to its own.
+        """
         pilots = np.arange(min(_PILOTS, self.rule.num_rays))
         phi = self._directions(pilots)
         coarse = Stride(first=_DEEPEST * self.rule.farthest, growth=_PILOT_GROWTH, tolerance=math.inf)
         found = self._crossings(phi, self.cutoffs[:1], at_centre, coarse)
         finest = 2.0**-22 if self.coordinates.centre.dtype == torch.float32 else 2.0**-50
         tolerance = max(self.rule.tolerance / self.coordinates.dimension, finest)
-        return Stride(first=float(found.radius.min()) / 2, growth=self.rule.growth, tolerance=tolerance)
+        stride = Stride(first=float(found.radius.min()) / 2, growth=self.rule.growth, tolerance=tolerance)
+        return stride, 1 + found.evaluations
 
     def _group(self, indices: Int64[np.ndarray, "P"], at_centre: float, stride: Stride) -> RayGroup:
         phi = self._directions(indices)
