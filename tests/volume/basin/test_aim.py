@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from goodminima.tasks.task import Examples
-from goodminima.volume.aim import Aim, Diagonal, Isotropic, LowRank, Shape
-from goodminima.volume.coordinates import Coordinates
+from goodminima.volume.basin.aim import Aim, Diagonal, Isotropic, LowRank, Shape
+from goodminima.volume.basin.coordinates import Coordinates
 
 
 def flat(size: int) -> Coordinates:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from goodminima.population.parameters import slots
-from goodminima.volume.choices import check_choice
+from goodminima.volume.basin.choices import check_choice
 
 _DIRECTIONS = ("filter", "plain")
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
 
-from goodminima.volume.aim import Aim
-from goodminima.volume.coordinates import Coordinates
-from goodminima.volume.net_loss import Loss
-from goodminima.volume.ray_integrals import AbstractWeight, log_ball
-from goodminima.volume.rays import Crossings, Stride, first_crossings
+from goodminima.volume.basin.aim import Aim
+from goodminima.volume.basin.coordinates import Coordinates
+from goodminima.volume.basin.net_loss import Loss
+from goodminima.volume.basin.ray_integrals import AbstractWeight, log_ball
+from goodminima.volume.basin.rays import Crossings, Stride, first_crossings
 
 _PILOTS, _PILOT_GROWTH = 8, 4.0  # rays that find out where to begin looking, in large steps
 _DEEPEST = 2.0**-40  # of `farthest`: where the pilots begin

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from goodminima.volume.log_mean import LogMean, _hall
+from goodminima.volume.basin.log_mean import LogMean, _hall
 
 
 def of_one_kind(terms: np.ndarray) -> LogMean:

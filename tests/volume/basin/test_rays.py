@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodminima.volume.rays import Crossings, Stride, first_crossings
+from goodminima.volume.basin.rays import Crossings, Stride, first_crossings
 
 FAR = 100.0
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from goodminima.volume.coordinates import Coordinates, around
+from goodminima.volume.basin.coordinates import Coordinates, around
 
 
 def net_and_theta() -> tuple[nn.Module, Tensor]:

@@ -22,7 +22,7 @@ from torch.func import functional_call, jacrev, vmap
 from goodminima.population import generator
 from goodminima.population.parameters import slots
 from goodminima.tasks.task import Examples
-from goodminima.volume.coordinates import Coordinates
+from goodminima.volume.basin.coordinates import Coordinates
 
 _JACOBIAN_NUMBERS = 200_000_000  # 1.6 GB in float64: a singular value decomposition of more takes hours
 

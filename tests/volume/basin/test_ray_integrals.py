@@ -9,8 +9,8 @@ from scipy import integrate, stats
 from torch import nn
 
 from goodminima.population.priors import Cube, FanOut, Gaussian, Sphere
-from goodminima.volume.coordinates import Coordinates
-from goodminima.volume.ray_integrals import InBox, InGaussian, Plain, log_ball, weight_of
+from goodminima.volume.basin.coordinates import Coordinates
+from goodminima.volume.basin.ray_integrals import InBox, InGaussian, Plain, log_ball, weight_of
 
 
 def coordinates(centre: list[float], units: list[float]) -> Coordinates:

@@ -16,7 +16,7 @@ from torch import nn
 
 from goodminima.population.parameters import num_parameters
 from goodminima.population.priors import AbstractBox, AbstractPrior, Cube, Gaussian
-from goodminima.volume.coordinates import Coordinates
+from goodminima.volume.basin.coordinates import Coordinates
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
 _TINY = 1e-100  # a radius or a slope that is as good as zero, and whose square is none

@@ -13,7 +13,7 @@ from goodminima.population.parameters import slots
 from goodminima.population.population import Population, cross_entropy
 from goodminima.population.stack import stack_of
 from goodminima.tasks.task import Examples
-from goodminima.volume.choices import check_choice
+from goodminima.volume.basin.choices import check_choice
 
 _MODES = ("eval", "train")
 Loss = Callable[[Float[Tensor, "P D"]], Float[Tensor, "P"]]

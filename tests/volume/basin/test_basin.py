@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from goodminima.population import generator
 from goodminima.population.priors import AbstractPrior, Cube, Gaussian
 from goodminima.tasks.task import Examples
-from goodminima.volume import ray_walk
-from goodminima.volume.aim import Diagonal, LowRank
-from goodminima.volume.basin import Basin, Label, basin_of, basin_volume
-from goodminima.volume.ray_integrals import log_ball
+from goodminima.volume.basin import ray_walk
+from goodminima.volume.basin.aim import Diagonal, LowRank
+from goodminima.volume.basin.basin import Basin, Label, basin_of, basin_volume
+from goodminima.volume.basin.ray_integrals import log_ball
 
 SIZE = 60
 ORIGIN = torch.zeros(SIZE, dtype=torch.float64)

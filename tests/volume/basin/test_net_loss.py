@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from goodminima.tasks.task import Examples
-from goodminima.volume import net_loss
-from goodminima.volume.net_loss import loss_of
+from goodminima.volume.basin import net_loss
+from goodminima.volume.basin.net_loss import loss_of
 
 
 @pytest.fixture
