@@ -13,9 +13,9 @@ PROMISES = {
     "03_two_machines.py": "the same as in one go: True",
     "04_sgd_at_the_same_loss.py": "trained: ",
     "05_train_without_gradients.py": "100% of the wedge right",
-    "08_measures.py": "with momentum and weight decay: accuracy 100% train",
     "06_volumes.py": "solved, all 11 points right",
     "07_basin.py": "aimed: log V = -192.2",
+    "08_measures.py": "with momentum and weight decay: accuracy 100% train",
 }
 
 

@@ -139,7 +139,7 @@ class _PathWeights(TorchFunctionMode):
     def _check_kept(self, name: str, args: tuple, kwargs: dict[str, Any]) -> None:
         if name not in _KEPT:
             raise ValueError(
-                f"path_norm: {name} has no part in a ReLU net of linear maps, pooling and sums, and no path norm; leave it "
+                f"path_norm: {name} has no part in a ReLU net of linear maps, pooling and sums, and no path norm: leave it "
                 "out, or measure the net without it"
             )
         scaled = "alpha" in kwargs or (name in _SUMS and not all(isinstance(term, Tensor) for term in args))
