@@ -17,7 +17,13 @@ from typing import Any
 __version__ = version("goodminima")
 
 _HOMES = {
-    "goodminima.nets": ("LeNet", "LinearModel", "MLP", "ResNet12"),
+    "goodminima.measure": (
+        "Margins", "SpectralNorm", "fgsm_accuracy", "folded", "frobenius_norm", "logit_margins", "path_norm",
+        "relative_distance", "spectral_norm_product", "spectral_norms",
+    ),
+    "goodminima.nets": (
+        "DenseNet40", "LeNet", "LinearModel", "MLP", "ResNet12", "ResNet18", "ResNet50", "SmallConv", "VGG16",
+    ),
     "goodminima.population": ("AbstractPrior", "Cube", "FanOut", "Gaussian", "Population", "Sphere", "TorchDefault"),
     "goodminima.search": (
         "Fits", "Found", "GreedyRule", "PatternRule", "Searched", "Status", "Until", "bins", "guess_and_check",
