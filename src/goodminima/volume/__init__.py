@@ -8,8 +8,11 @@ from typing import Any
 
 _HOMES = {
     "counting": ("Count", "LogVolume"),
+    "interval": ("Outcome",),
     "level": ("Level",),
     "moves": ("AbstractMoves", "Seen", "Walked"),
+    "pcn": ("PcnMoves",),
+    "splitting": ("Split", "Stage", "split_volume", "volume_where"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
