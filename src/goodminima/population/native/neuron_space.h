@@ -66,8 +66,8 @@ struct NeuronEngine {
     bool (*shift)(const Neurons&, const View&, const Ask&, float step);
     // Makes what was proposed the present.
     void (*adopt)(const Neurons&, const Move&);
-    // The sum of the cross entropies of the logits times `scale`.
-    double (*losses)(const Neurons&, const Caches& of, float scale);
+    // The sum of the cross entropies of the logits times `scale`, the asked weight, if there is one, a step further.
+    double (*losses)(const Neurons&, const View&, const Ask&, float step, float scale);
     // By example the label's logit minus the largest other one.
     void (*margins)(const Neurons&, float* out);
 };

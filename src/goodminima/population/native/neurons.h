@@ -3,43 +3,54 @@
 
 // ----------------------------------------------------------------------------------------------------- the moved channel
 
-// A row of places of one channel of a convolution. Its places share a weight, and no sum waits for another.
+// Places of a row of one channel of a convolution, whose entries begin at `in`.
+struct RowOfChannel {
+    const Stage& stage;
+    const float* weights;
+    float bias;
+    const Floats* in;
+    Floats* out;
+};
+
+// The places share each weight, and no sum waits for another.
 template <int Places>
-LANES_TARGET static void sum_places(const Stage& stage, const float* weights, float bias, const Floats* in, Floats* out) {
-    const Size num_taps = static_cast<Size>(stage.taps.size()), stride = stage.window.column_stride;
+LANES_TARGET static void sum_places(const RowOfChannel& row) {
+    const Size *taps = row.stage.taps.data(), num_taps = static_cast<Size>(row.stage.taps.size());
+    const Size stride = row.stage.window.column_stride;
     Floats sums[Places];
 #pragma GCC unroll 16
-    for (int p = 0; p < Places; ++p) sums[p] = Floats{} + bias;
+    for (int p = 0; p < Places; ++p) sums[p] = Floats{} + row.bias;
     for (Size k = 0; k < num_taps; ++k) {
-        const Floats* entries = in + stage.taps[static_cast<std::size_t>(k)];
-        const float weight = weights[k];
+        const Floats* entries = row.in + taps[k];
+        const float weight = row.weights[k];
 #pragma GCC unroll 16
         for (int p = 0; p < Places; ++p) sums[p] += weight * entries[p * stride];
     }
 #pragma GCC unroll 16
-    for (int p = 0; p < Places; ++p) out[p] = sums[p];
+    for (int p = 0; p < Places; ++p) row.out[p] = sums[p];
 }
 
 constexpr Size most_places = LANES_ACCUMULATORS / 2;
 
+using SumPlaces = void (*)(const RowOfChannel&);
+
+// The runners by [places - 1].
 template <std::size_t... I>
-constexpr auto place_runners_of(std::index_sequence<I...>) {
-    return std::array<decltype(&sum_places<1>), sizeof...(I)>{sum_places<static_cast<int>(I) + 1>...};
+constexpr std::array<SumPlaces, sizeof...(I)> place_runners_of(std::index_sequence<I...>) {
+    return {sum_places<static_cast<int>(I) + 1>...};
 }
 
 inline constexpr auto place_runners = place_runners_of(std::make_index_sequence<most_places>{});
 
-LANES_TARGET static void run_channel(const Link& link, const float* weights, float bias, const Floats* in, Floats* out) {
-    const Stage& stage = link.dense;
+LANES_TARGET static void run_channel(const Stage& stage, const float* weights, float bias, const Floats* in, Floats* out) {
     const Pieces pieces(stage.out.width, most_places);
-    for (Size row = 0; row < stage.out.height; ++row, out += stage.out.width) {
-        const Floats* begin = in + row * stage.window.row_stride * stage.in.width;
+    for (Size y = 0; y < stage.out.height; ++y)
         for (Size i = 0; i < pieces.number; ++i) {
             const Size first = pieces.begin(i), length = pieces.begin(i + 1) - first;
-            place_runners[static_cast<std::size_t>(length - 1)](stage, weights, bias,
-                                                                begin + first * stage.window.column_stride, out + first);
+            const Floats* begin = in + y * stage.window.row_stride * stage.in.width + first * stage.window.column_stride;
+            place_runners[static_cast<std::size_t>(length - 1)](
+                {stage, weights, bias, begin, out + y * stage.out.width + first});
         }
-    }
 }
 
 // A unit of a linear layer. Eight sums in turn: one alone would wait for each of its additions.
@@ -65,7 +76,7 @@ LANES_TARGET static void redo_channel(const Neurons& neurons, const Move& move, 
     const Floats* in = level_of(search, search.caches.entering, move.link, block);
     Floats* map = pre_at(search, target, move.link, block) + move.channel * link.plane;
     if (link.linear()) *map = run_unit(weights, bias, in, link.in_size);
-    else run_channel(link, weights, bias, in, map);
+    else run_channel(link.dense, weights, bias, in, map);
     const Size offset = move.channel * size;
     Floats* shaped = level_at(search, target, move.link + 1, block) + offset;
     shape(link.channel_shaping, map, link.plane, shaped, neurons.space.trial);
@@ -172,21 +183,29 @@ LANES_TARGET static std::pair<Interval, Size> propose(const Neurons& neurons, co
     return {interval_of(left), space.now.blocks};
 }
 
+// The logits of a block with the asked weight, if there is one, a step further.
+LANES_INLINE const Floats* shifted(const Neurons& neurons, const View& view, const Ask& ask, float step, Size block) {
+    const Search& search = neurons.search;
+    const Floats* logits = level_of(search, view.logits.entering, search.plan.num_links(), block);
+    if (ask.output < 0) return logits;
+    Floats* moved = floats(neurons.space.logits, 0);
+    copy(logits, search.plan.classes(), moved);
+    moved[ask.output] += step * entry_of(search, view, ask, block);
+    return moved;
+}
+
 LANES_TARGET static bool shift(const Neurons& neurons, const View& view, const Ask& ask, float step) {
     const Search& search = neurons.search;
     const Size classes = search.plan.classes(), last = search.plan.num_links();
     Narrowed left = whole_interval({});
-    Floats* moved = floats(neurons.space.logits, 0);
-    for (Size block = 0; block < view.logits.blocks; ++block) {
-        copy(level_of(search, view.logits.entering, last, block), classes, moved);
-        moved[ask.output] += step * entry_of(search, view, ask, block);
-        narrow({}, moved, classes, labels_of(search)[block], *floats(neurons.space.above, block), Floats{}, left);
-    }
+    for (Size block = 0; block < view.logits.blocks; ++block)
+        narrow({}, shifted(neurons, view, ask, step, block), classes, labels_of(search)[block],
+               *floats(neurons.space.above, block), Floats{}, left);
     if (interval_of(left).length() <= 0) return false;
     for (Size block = 0; block < view.logits.blocks; ++block) {
-        const Floats change = step * entry_of(search, view, ask, block);
-        floats(view.logits.pre[static_cast<std::size_t>(last - 1)], block * classes)[ask.output] += change;
-        level_of(search, view.logits.entering, last, block)[ask.output] += change;
+        const Floats logit = shifted(neurons, view, ask, step, block)[ask.output];
+        floats(view.logits.pre[static_cast<std::size_t>(last - 1)], block * classes)[ask.output] = logit;
+        level_of(search, view.logits.entering, last, block)[ask.output] = logit;
     }
     return true;
 }
@@ -211,13 +230,12 @@ LANES_TARGET static void adopt(const Neurons& neurons, const Move& move) {
     }
 }
 
-LANES_TARGET static double losses_of(const Neurons& neurons, const Caches& of, float scale) {
+LANES_TARGET static double losses(const Neurons& neurons, const View& view, const Ask& ask, float step, float scale) {
     const Search& search = neurons.search;
     double total = 0;
-    for (Size first = 0; first < of.blocks; first += max_blocks) {
-        const Size count = std::min(max_blocks, of.blocks - first);
-        const Floats* logits = level_of(search, of.entering, search.plan.num_links(), first);
-        total += sum_of_losses(search, logits, first, count, scale, nullptr);
+    for (Size block = 0; block < view.logits.blocks; ++block) {
+        const Floats* logits = shifted(neurons, view, ask, step, block);
+        total += sum_of_losses(search, logits, block, 1, scale, nullptr);
     }
     return total;
 }
@@ -233,4 +251,4 @@ LANES_TARGET static void margins_of(const Neurons& neurons, float* out) {
     }
 }
 
-constexpr NeuronEngine neuron_engine{look, propose, shift, adopt, losses_of, margins_of};
+constexpr NeuronEngine neuron_engine{look, propose, shift, adopt, losses, margins_of};
