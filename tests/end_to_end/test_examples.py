@@ -14,6 +14,7 @@ PROMISES = {
     "04_sgd_at_the_same_loss.py": "trained: ",
     "05_train_without_gradients.py": "100% of the wedge right",
     "06_volumes.py": "solved, all 11 points right",
+    "07_basin.py": "aimed: log V = -192.2",
 }
 
 

@@ -78,9 +78,10 @@ class Twin:
 
     tie = 1e-6
 
-    def __init__(self, problem, *, radius=1.0, best_of=1, proceed=False, decide) -> None:
+    def __init__(self, problem, *, radius=1.0, best_of=1, proceed=False, patience=None, decide) -> None:
         self.problem, self.radius, self.best_of, self.proceed, self.decide = problem, radius, best_of, proceed, decide
         self.theta = problem.theta.copy()
+        self.patience = patience or 2 * len(self.theta)
         self.order = Order(2 * len(self.theta), problem.seed, problem.stream)
         self.loss = problem.loss(self.theta)
         self.candidates = self.steps = self.failures = self.halvings = self.ties = 0
@@ -92,7 +93,7 @@ class Twin:
 
     def batch(self) -> None:
         """Tries `best_of` candidates, fewer at the end of a pass, and takes the best if it lowers the loss."""
-        number = min(self.best_of, 2 * len(self.theta) - self.failures)
+        number = min(self.best_of, self.patience - self.failures)
         thetas = [self.moved(self.order.next()) for _ in range(number)]
         losses = [self.problem.loss(theta) for theta in thetas]
         self.candidates += number
@@ -109,7 +110,7 @@ class Twin:
             self.order.place = self.order.place if self.proceed else 0
         else:
             self.failures += number
-            if self.failures == 2 * len(self.theta):
+            if self.failures == self.patience:
                 self.halvings += 1
                 self.failures = self.order.place = 0
 
@@ -172,7 +173,7 @@ def assert_follows_the_rules(problem: Problem, *, candidates: int, **rules) -> t
     twin = Twin(problem, decide=as_compiled, **rules)
     assert math.isclose(search.loss, twin.loss, rel_tol=1e-6)
     while twin.candidates < candidates:
-        search.run(candidates=min(twin.best_of, 2 * len(twin.theta) - twin.failures), fitted=False)
+        search.run(candidates=min(twin.best_of, twin.patience - twin.failures), fitted=False)
         twin.batch()
         state = (search.candidates, search.steps, search.failures, search.halvings)
         assert state == (twin.candidates, twin.steps, twin.failures, twin.halvings)
@@ -233,7 +234,13 @@ def test_every_decision_is_that_of_the_rules(instruction_set, name):
     assert search.rejected_by_tangent + search.rejected_by_partial_sum > 0
 
 
-@pytest.mark.parametrize("rules", [{"best_of": 7}, {"proceed": True}, {"best_of": 5, "proceed": True}, {"radius": 0.3}])
+VARIANTS = [
+    *({"best_of": 7}, {"proceed": True}, {"best_of": 5, "proceed": True}, {"radius": 0.3}, {"patience": 20}),
+    *({"patience": 23, "best_of": 4}, {"patience": 9, "proceed": True}),
+]
+
+
+@pytest.mark.parametrize("rules", VARIANTS)
 def test_variants_follow_their_rules(rules):
     for name in ("mlp with biases", "stride and padding"):
         assert_follows_the_rules(PROBLEMS[name](), candidates=600, **rules)
@@ -437,6 +444,7 @@ def test_what_is_not_finite_is_never_accepted():
         ({"radius": math.inf}, "radius must be positive"),
         ({"unit": -1.0}, "unit must be positive"),
         ({"best_of": 0}, "best_of must be at least 1"),
+        ({"patience": 0}, "patience must lie from 1 to 2D = 16"),
         ({"seed": -1}, "seed must lie from 0"),
         ({"stream": 2**63}, "stream must lie from 0"),
         ({"weights": [(4, 5)]}, "does not lie within"),

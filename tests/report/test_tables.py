@@ -143,6 +143,14 @@ STATEMENTS = """
 """
 
 
+def test_a_statement_no_replicate_was_asked_for_is_not_counted():
+    claims = {"gap": Claim("it closes", below=0.005), "norm": Claim("it grows", above=1.5)}
+    cell = dataclasses.replace(EXPERIMENT.cells[1], measures=tuple(claims), printed={}, claims=claims)
+    (table,) = tables_of(with_outcomes(cell, [Outcome(values={"gap": 0.001})], percent=False))
+    assert [row.entries[-1].ours for row in table.rows] == ["yes (1 of 1)", "–"]
+    assert table.footnotes == ("1 of 1 statements hold. 1 not measured.",)
+
+
 def test_statements_have_a_line_each_with_their_bound_and_how_often_they_hold():
     claims = {"gap": Claim("it closes", below=0.005), "norm": Claim("it grows", above=1.5)}
     claims["limit"] = Claim("it is one", 0.99, 1.01)

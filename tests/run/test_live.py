@@ -6,7 +6,7 @@ from rich.console import Console
 from goodminima.experiments.experiment import Context, Outcome, Progress
 from goodminima.run import Finished, Group, Plan
 from goodminima.run.executors import Unit
-from goodminima.run.live import LiveLine
+from goodminima.run.live import LiveLine, _described
 
 GROUP = Group(experiment="e", scale="smoke", data="", seed=0, device="cpu")
 PLAN = Plan(group=GROUP, wanted=6, missing={"n=2 [red]": 2, "n=4": 2}, slots=2)
@@ -61,3 +61,15 @@ def test_names_are_not_taken_for_markup():
     out = io.StringIO()
     Console(file=out, width=80).print(live._picture())
     assert "n=2 [red] #0" in out.getvalue()
+
+
+def test_the_time_of_other_work_does_not_count_in_a_rate(monkeypatch):
+    clock = iter([0.0, 1000.0, 1002.0])
+    live = LiveLine(Console(file=io.StringIO()))
+    monkeypatch.setattr("goodminima.run.live.time.monotonic", lambda: next(clock))
+    live.started(unit("n=4", 0))
+    live.progressed(unit("n=4", 0), Progress(done=7, wanted=9, unit="images", effort=7, effort_unit="images"))
+    live.progressed(unit("n=4", 0), Progress(done=0, wanted=9, unit="episodes", effort=0, effort_unit="heads"))
+    live.progressed(unit("n=4", 0), Progress(done=3, wanted=9, unit="episodes", effort=30, effort_unit="heads"))
+    (active,) = live._active.values()
+    assert _described(active) == "n=4 #0: 3 of 9 episodes, 30 heads, 15 heads/s, about 4 s left"

@@ -64,10 +64,11 @@ class NaivePatternSearch:
         self.theta, self.rule, self.radius = theta.clone(), rule, rule.radius
         self.stream, self.order = words(seed, stream), list(range(2 * len(theta)))
         self.position = self.failures = self.halvings = 0
+        self.patience = rule.patience or len(self.order)
 
     def group(self) -> list[Tensor]:
         candidates = []
-        for _ in range(min(self.rule.best_of, len(self.order) - self.failures)):
+        for _ in range(min(self.rule.best_of, self.patience - self.failures)):
             i = self.position
             j = i + below(self.stream, len(self.order) - i)
             self.order[i], self.order[j] = self.order[j], self.order[i]
@@ -83,7 +84,7 @@ class NaivePatternSearch:
             self.position = self.position if self.rule.proceed else 0
             return
         self.failures += tried
-        if self.failures == len(self.order):
+        if self.failures == self.patience:
             self.radius, self.failures, self.position, self.halvings = self.radius / 2, 0, 0, self.halvings + 1
 
 

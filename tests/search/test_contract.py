@@ -198,6 +198,7 @@ def test_a_start_without_a_finite_loss_is_refused(search) -> None:
     [
         (lambda: PatternRule(radius=0.0), r"PatternRule\.radius must be positive and finite, got 0"),
         (lambda: PatternRule(best_of=0), r"PatternRule\.best_of must be at least 1, got 0"),
+        (lambda: PatternRule(patience=0), r"PatternRule\.patience must be at least 1, or None for a pass, got 0"),
         (lambda: GreedyRule(sigma=math.inf), r"GreedyRule\.sigma must be positive and finite, got inf"),
         (lambda: GreedyRule(patience=0), r"GreedyRule\.patience must be at least 1, got 0"),
         (lambda: GreedyRule(best_of=0), r"GreedyRule\.best_of must be at least 1, got 0"),

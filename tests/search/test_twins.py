@@ -41,6 +41,7 @@ PATTERNS = {
     "best of 7": PatternRule(best_of=7),
     "proceeding": PatternRule(proceed=True),
     "small radius": PatternRule(radius=0.125),
+    "impatient": PatternRule(patience=5),
 }
 GREEDY = {
     "first": GreedyRule(sigma=0.25, patience=40),

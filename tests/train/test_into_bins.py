@@ -1,6 +1,7 @@
 """SGD into loss bins against training each member anew for each bin, as the authors do."""
 
 import copy
+import functools
 
 import numpy as np
 import pytest
@@ -44,13 +45,23 @@ def _alone(net: nn.Module, train: Examples, vector: torch.Tensor, sgd: SGD, fits
     return nn.utils.parameters_to_vector(member.parameters()).detach() if inside else None
 
 
-def test_one_pass_equals_training_anew_for_each_bin(path: str) -> None:
-    net, task, sgd = MLP(in_features=2, hidden=(5,)), wedge(seed=3, num_train=5), SGD(lr=0.1, epochs=20, batch_size=2)
-    found = train_into_bins(net, task, sgd=sgd, start=Cube(1.0), accept=BINS, wanted=1000, members=60, max_members=60)
+def _problem() -> tuple[nn.Module, Task, SGD]:
+    return MLP(in_features=2, hidden=(5,)), wedge(seed=3, num_train=5), SGD(lr=0.1, epochs=20, batch_size=2)
+
+
+@functools.cache
+def _sixty_alone() -> list[dict[int, torch.Tensor]]:
+    """By bin: where those of sixty members end that end in it."""
+    net, task, sgd = _problem()
     start = Cube(1.0).draw(net, seed=0, indices=np.arange(60, dtype=np.uint64))
-    for fits, frozen in zip(BINS, found.bins, strict=True):
-        alone = {k: _alone(net, task.train, vector, sgd, fits, seed=0) for k, vector in enumerate(start)}
-        expected = {k: vector for k, vector in alone.items() if vector is not None}
+    ends = [{k: _alone(net, task.train, vector, sgd, fits, seed=0) for k, vector in enumerate(start)} for fits in BINS]
+    return [{k: vector for k, vector in by_member.items() if vector is not None} for by_member in ends]
+
+
+def test_one_pass_equals_training_anew_for_each_bin(path: str) -> None:
+    net, task, sgd = _problem()
+    found = train_into_bins(net, task, sgd=sgd, start=Cube(1.0), accept=BINS, wanted=1000, members=60, max_members=60)
+    for expected, frozen in zip(_sixty_alone(), found.bins, strict=True):
         assert frozen.members == tuple(expected)
         for vector, end in zip(frozen.theta, expected.values(), strict=True):
             torch.testing.assert_close(vector.double(), end, rtol=1e-4, atol=1e-5)

@@ -92,7 +92,8 @@ def _statements(results: Results) -> Table:
     """One row per statement: measured, the bound that decides it, and in how many replicates it holds."""
     claims = [(cell, measure) for cell in results.cells for measure in cell.measures if measure in cell.claims]
     rows = tuple(_statement(results, cell, measure) for cell, measure in claims)
-    holding = sum(not row.entries[-1].far and row.entries[-1].ours != NOTHING for row in rows)
+    verdicts = [row.entries[-1] for row in rows if row.entries[-1].ours != NOTHING]
+    unmeasured = "" if len(verdicts) == len(rows) else f" {len(rows) - len(verdicts)} not measured."
     return Table(
         title=_title(results.experiment),
         subtitle=f"{described(results.group)}; measured: mean ± standard error (replicates)",
@@ -100,7 +101,7 @@ def _statements(results: Results) -> Table:
         columns=("measured", "bound", "holds"),
         rows=rows,
         compared=False,
-        footnotes=(f"{holding} of {len(rows)} statements hold.",),
+        footnotes=(f"{sum(not entry.far for entry in verdicts)} of {len(verdicts)} statements hold.{unmeasured}",),
     )
 
 

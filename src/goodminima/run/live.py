@@ -24,11 +24,18 @@ LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
 
 @dataclass(slots=True)
 class _Active:
-    """A replicate under way."""
+    """A replicate under way, and when the work began whose units its progress counts."""
 
     name: str
     started: float
+    began: float
     progress: Progress | None = None
+
+    def hear(self, progress: Progress) -> None:
+        """A replicate that goes over to another kind of work begins it at its first report of it."""
+        if self.progress is not None and self.progress.unit != progress.unit:
+            self.began = time.monotonic()
+        self.progress = progress
 
 
 @final
@@ -79,12 +86,13 @@ class LiveLine(Listener):
     def started(self, unit: Unit) -> None:
         with self._lock:
             name = f"{unit.cell} #{unit.context.replicate}"
-            self._active[_key(unit)] = _Active(name=name, started=time.monotonic())
+            now = time.monotonic()
+            self._active[_key(unit)] = _Active(name=name, started=now, began=now)
             self._elsewhere = 0
 
     def progressed(self, unit: Unit, progress: Progress) -> None:
         with self._lock:
-            self._active[_key(unit)].progress = progress
+            self._active[_key(unit)].hear(progress)
 
     def ended(self, result: Result) -> None:
         with self._lock:
@@ -156,7 +164,7 @@ def _described(active: _Active) -> str:
     progress = active.progress
     if progress is None:
         return active.name
-    seconds = max(time.monotonic() - active.started, 1e-3)
+    seconds = max(time.monotonic() - active.began, 1e-3)
     words = [f"{active.name}: {count(progress.done)} of {count(progress.wanted)} {progress.unit}"]
     if progress.effort:
         words.append(f"{count(progress.effort)} {progress.effort_unit}")

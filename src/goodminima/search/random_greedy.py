@@ -35,7 +35,8 @@ class GreedyRule:
 
     Args:
         sigma: Standard deviation of the first noise ("we start the procedure with sigma = 1").
-        patience: Failures in a row that halve it ("30000 random steps").
+        patience: Failures in a row that halve it ("30000 random steps"). Some 100 make a variant of ours, an adapted
+            sigma: it keeps more than a few per cent of the candidates acceptable, and so needs far fewer of them.
         best_of: 1 for the first improvement, as in the text; K for the best of K candidates, as in the authors' code,
             where K is 200,000 / examples - 1 and a hundred failures of a whole group halve sigma.
     """

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from scipy.optimize import linprog
 
 from goodminima.theory.convex import max_margin
-from goodminima.theory.two_layer import TwoLayer, normal_start
+from goodminima.theory.two_layer import TwoLayer
 
 _GAP = 1e-9
 _ROUNDS = 20
@@ -156,9 +156,21 @@ def kernel_margin_of(net: TwoLayer, x: Float[np.ndarray, "n d"], y: Float[np.nda
     return float((y * net(x)).min() / np.linalg.norm(net.output))
 
 
-def normal_measure(seed: int, *, d: int, width: int, scale: float = 1.0) -> TwoLayer:
-    """A start of normal weights whose variation norm is about `scale`^2, however many neurons share it."""
-    return normal_start(seed, d=d, width=width, scale=scale * width**-0.25)
+def balanced_start(seed: int, *, d: int, width: int, scale: float = 1.0) -> TwoLayer:
+    """Neurons in random directions with |a_j| = ||w_j||, half of them positive; the variation norm is `scale`^2.
+
+    Gradient flow keeps a_j^2 - ||w_j||^2, so a balanced neuron never changes its sign. That matters at small scales: neurons
+    whose a_j starts smaller than w_j take, before anything is fitted, the sign that suits the data on average, and
+    then a minority's points may be left without a neuron of theirs.
+
+    >>> net = balanced_start(0, d=3, width=6, scale=2.0)
+    >>> round(variation_norm(net), 12), np.sign(net.output).tolist()
+    (4.0, [1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+    """
+    hidden = np.random.default_rng(seed).standard_normal((d, width))
+    hidden /= np.linalg.norm(hidden, axis=0)
+    signs = np.where(np.arange(width) % 2, -1.0, 1.0)
+    return TwoLayer(theta=scale / np.sqrt(width) * np.vstack([hidden, signs]))
 
 
 def points_in_plane(seed: int, *, n: int = 10) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n"]]:

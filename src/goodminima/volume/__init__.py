@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "basin": ("AbstractProposal", "Basin", "Diagonal", "Isotropic", "Label", "LowRank", "basin_of", "basin_volume"),
     "counting": ("Count", "LogVolume"),
     "interval": ("Outcome",),
     "level": ("Level",),

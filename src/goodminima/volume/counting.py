@@ -10,12 +10,12 @@ from scipy.stats import beta
 @final
 @dataclass(frozen=True, slots=True)
 class LogVolume:
-    """The natural log of a probability, with an interval.
+    """The natural log of a volume, mostly a probability, with an interval.
 
     Args:
         estimate: Log volume; None where only a bound is known.
         low: Lower end of the interval; -inf where there was no hit, so that only an upper bound is known.
-        high: Upper end of the interval; 0 where only a lower bound is known.
+        high: Upper end of the interval; where only a lower bound is known 0, or inf if the volume is no probability.
         confidence: Coverage of the interval.
     """
 

@@ -71,7 +71,7 @@ def _regression(settings: Mapping[str, Any], context: Context, data: Sparse) -> 
 
 def _noise(settings: Mapping[str, Any], context: Context, data: Sparse) -> Outcome:
     """Several orders of single examples at each step size, against all examples at once."""
-    x, y, alpha, steps, orders = data.x, data.y, settings["alpha"], settings["steps"], settings["orders"]
+    x, y, alpha, steps, orders = data.x, data.y, settings["alpha"], settings["steps"], context.scale_settings["orders"]
     told = _told(context, runs=len(steps) * (orders + 1), max_steps=settings["max_steps"])
     logs, own = {name: np.empty(len(steps)) for name in ("sgd", "predicted", "gd")}, np.empty(len(steps))
     noisy, calm = list[Fitted](), list[Fitted]()
@@ -178,7 +178,7 @@ DIAGONAL_NETWORKS = Experiment(
             name="noise",
             settings={
                 "part": "noise", "n": 40, "d": 100, "nonzero": 5,
-                "alpha": 0.1, "steps": (0.0025, 0.005, 0.01, 0.02), "orders": 10, "max_steps": 2 * 10**6,
+                "alpha": 0.1, "steps": (0.0025, 0.005, 0.01, 0.02), "max_steps": 2 * 10**6,
             },
             measures=("gd alpha", "sgd alpha", "prediction", "order", "own", "l1", "error"),
             claims={
@@ -213,9 +213,9 @@ DIAGONAL_NETWORKS = Experiment(
         ),
     ),
     scales={
-        "smoke": Scale(replicates=1),
-        "laptop": Scale(replicates=3),
-        "paper": Scale(replicates=10),
+        "smoke": Scale(replicates=1, settings={"orders": 3}),
+        "laptop": Scale(replicates=3, settings={"orders": 10}),
+        "paper": Scale(replicates=10, settings={"orders": 50}),
     },
     run_cell=_run,
     picture="diagonal_networks",

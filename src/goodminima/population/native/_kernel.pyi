@@ -81,6 +81,7 @@ class PatternSearch:
         radius: float,
         best_of: int,
         proceed: bool,
+        patience: int,
         /,
     ) -> None: ...
     def run(self, candidates: int, steps: int, fitted: bool, loss_below: float, threads: int, /) -> None: ...

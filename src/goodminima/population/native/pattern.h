@@ -33,6 +33,7 @@ struct SearchTask {
     float radius;
     Size best_of;
     bool proceed;
+    Size patience;  // failures in a row that halve the radius
 };
 
 // What ends a run before its budget of candidates.
@@ -132,7 +133,7 @@ class PatternSearch {
     // How many moves to weigh before judging: more, the longer none was made; none that another radius or another
     // use of the tangent may await.
     Size window(Size candidates, int threads) const {
-        Size most = std::min(candidates, task_.best_of > 1 ? batch_ - tried_ : moves() - failures_);
+        Size most = std::min(candidates, task_.best_of > 1 ? batch_ - tried_ : task_.patience - failures_);
         if (since_move_ < slopes_after) most = std::min(most, slopes_after - since_move_);
         return threads == 1 ? 1 : std::min(most, std::clamp<Size>(since_move_ / 2, threads, longest_window));
     }
@@ -179,7 +180,7 @@ class PatternSearch {
     // ------------------------------------------------------------------------------------------------------ judging
 
     void begin_batch() {
-        batch_ = std::min(task_.best_of, moves() - failures_);
+        batch_ = std::min(task_.best_of, task_.patience - failures_);
         tried_ = 0;
         best_ = {};
         best_.sum = tally_.sum;
@@ -193,7 +194,7 @@ class PatternSearch {
             count(window[taken]);
             ++taken;
             if (tried_ < batch_) continue;
-            if (found_ || failures_ + batch_ == moves()) break;
+            if (found_ || failures_ + batch_ == task_.patience) break;
             failures_ += batch_;
             begin_batch();
         }

@@ -42,6 +42,7 @@ class PatternSearch:
         radius: The first radius. Parameters are float32, and so are sums of parameter and radius.
         best_of: K: evaluate K candidates, fewer at the end of a pass, and accept the best if it lowers the loss.
         proceed: After an acceptance go on with the order where it stands, and begin again after its last candidate.
+        patience: Failures in a row that halve the radius; None for a whole pass, 2D.
 
     Raises:
         RuntimeError: The kernel is not available.
@@ -49,7 +50,7 @@ class PatternSearch:
 
     Reference: Chiang et al. 2023, section 4.1.2.
 
-    Differs from paper: `best_of` and `proceed` are variants; the paper's text has neither, the authors' code the first.
+    Differs from paper: `best_of`, `proceed` and `patience` are variants; the authors' code has the first of them.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class PatternSearch:
         radius: float = 1.0,
         best_of: int = 1,
         proceed: bool = False,
+        patience: int | None = None,
     ) -> None:
         compiled, chosen = _compiled(), instruction_set()
         _check_range("seed", seed, 2**64)
@@ -77,6 +79,9 @@ class PatternSearch:
                 raise ValueError(f"{name} must be positive and finite, got {value}")
         if best_of < 1:
             raise ValueError(f"best_of must be at least 1, got {best_of}")
+        whole_pass = 2 * len(theta)
+        if patience is not None and not 1 <= patience <= whole_pass:
+            raise ValueError(f"patience must lie from 1 to 2D = {whole_pass}, got {patience}")
         if len(y) and not 0 <= int(np.min(y)) <= int(np.max(y)) < num_classes:
             raise ValueError(f"y must hold labels from 0 to num_classes - 1 = {num_classes - 1}, got up to {np.max(y)}")
         self._first_radius = radius
@@ -94,6 +99,7 @@ class PatternSearch:
             radius,
             best_of,
             proceed,
+            whole_pass if patience is None else patience,
         )
 
     def run(

@@ -12,7 +12,7 @@ std::unique_ptr<PatternSearch> pattern_search(const std::string& set, const py::
                                               const std::vector<std::pair<Size, Size>>& weights, double unit,
                                               const Array<float>& images, const Array<std::int64_t>& labels,
                                               std::uint64_t seed, std::uint64_t stream, float radius, Size best_of,
-                                              bool proceed) {
+                                              bool proceed, Size patience) {
     check(theta.ndim() == 1, "theta must have one axis");
     const Size parameters = theta.size(), examples = images.shape(0);
     check(parameters < Size{1} << 31, "theta must have fewer than 2^31 entries");
@@ -20,7 +20,7 @@ std::unique_ptr<PatternSearch> pattern_search(const std::string& set, const py::
     check(images.size() == examples * program.input_size, "x does not hold whole images of input_shape");
     check(program.output_size >= 2, "the net must have at least two logits");
     check_labels(labels, examples, program.output_size);
-    check(radius > 0 && best_of >= 1, "radius and best_of must be positive");
+    check(radius > 0 && best_of >= 1 && patience >= 1, "radius, best_of and patience must be positive");
     SearchTask task{{theta.data(), theta.data() + parameters},
                     cut(weights, parameters),
                     unit,
@@ -30,7 +30,8 @@ std::unique_ptr<PatternSearch> pattern_search(const std::string& set, const py::
                     stream,
                     radius,
                     best_of,
-                    proceed};
+                    proceed,
+                    patience};
     const py::gil_scoped_release release;
     return std::make_unique<PatternSearch>(engine_named(set), std::move(program), std::move(task));
 }

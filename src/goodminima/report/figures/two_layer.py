@@ -52,6 +52,9 @@ def _residuals(ax: Axes, arrays: Mapping[str, np.ndarray], *, colour: str, name:
         ax.loglog(times[1:], arrays["averaged"], "k:", lw=1.3, label=name and f"{name}, mean gradient")
 
 
+_STARTS = {"0.001": GREEN, "1": BLUE, "10": PURPLE}
+
+
 def variation_margin(experiment: Experiment, results: "Results") -> Figure:
     """Points and boundaries, the same functions around the circle, margins against t, and test errors in ten dimensions."""
     figure, axes = plt.subplots(2, 2, figsize=(10.5, 7.8), layout="constrained")
@@ -63,13 +66,12 @@ def variation_margin(experiment: Experiment, results: "Results") -> Figure:
         if first:
             _functions(circle, trained, kernel)
             _boundaries(plane, trained, kernel)
-    for colour, cell in zip((GREEN, BLUE, GREY, PURPLE, BROWN), both, strict=False):
+    for cell in both:
+        _, width, scale, _ = (part.split("=")[-1] for part in cell.split("/"))
         for first, arrays in runs(results, cell):
-            _, width, scale, _ = cell.split("/")
-            label = (
-                f"both layers, {width.replace('H=', 'H = ')}, start {scale.removeprefix('init=')}" if first else None
-            )
-            gap.loglog(arrays["times"], 1 - arrays["ratios"], color=colour, lw=1.2, label=label)
+            label = f"both layers, H = {width}, start {scale}" if first else None
+            line = {"color": _STARTS.get(scale, BROWN), "ls": "-" if width == "50" else "--"}
+            gap.loglog(arrays["times"], 1 - arrays["ratios"], lw=1.2, label=label, **line)
     for first, arrays in runs(results, *output):
         label = "output layer alone" if first else None
         gap.loglog(arrays["times"], 1 - arrays["ratios"], color=ORANGE, lw=1.2, label=label)
