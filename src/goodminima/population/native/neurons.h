@@ -166,8 +166,9 @@ LANES_TARGET static std::pair<Interval, Size> propose(const Neurons& neurons, co
     const View view = neurons.proposed(move, ask);
     if (move.unit) take_column(search, move, space.trial);
     Narrowed left = whole_interval(ask);
-    for (Size first = 0; first < space.now.blocks; first += max_blocks) {
-        const Size count = std::min(max_blocks, space.now.blocks - first);
+    const Size together = move.link < search.plan.flat ? 1 : max_blocks;  // a filter costs more than looking more often
+    for (Size first = 0; first < space.now.blocks; first += together) {
+        const Size count = std::min(together, space.now.blocks - first);
         if (move.link + 1 == last)  // all logits but one stay
             copy(level_of(search, space.now.entering, last, first), count * search.plan.classes(),
                  level_at(search, target, last, first));
