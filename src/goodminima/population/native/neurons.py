@@ -15,8 +15,9 @@ interval. A sweep takes the units and filters of the layers but the last in orde
 3. v is drawn from its interval, the new one if b moved.
 
 Then every weight and bias of the last layer is drawn from its interval, output by output, biases first. Where the loss is
-bounded, nothing is integrated out; what leaves the bounds does not do; and an output weight is sampled by slices (Neal 2003,
-figure 5), a stretch that begins as its interval and shrinks to where it is, eight times at most. Nets that do not end in a linear layer have no output weights, and move the last layer like the others.
+bounded, nothing is integrated out, what leaves the bounds does not do, and an output weight is sampled by slices (Neal
+2003, figure 5): a stretch that begins as its interval shrinks to where it is, eight times at most. Nets that do not end in
+a linear layer have no output weights, and move the last layer like the others.
 
 Uniform numbers are (r + 1/2) 2^-24, r the upper 24 bits of the next output of the member's stream; whole ones below m are
 floor(r m / 2^64) as in Pattern Search. Sums that were carried along are computed afresh at the end, and a walk that these
