@@ -70,9 +70,9 @@ class Problem:
         self.half_width = rng.uniform(0.5, 2, num_parameters(net)).astype(np.float32)
         self.theta = (rng.uniform(-1, 1, num_parameters(net)) * self.half_width).astype(np.float32)
         margins = self.margins(self.theta)
-        self.above = np.where(rng.uniform(size=n) < 0.7, margins - 0.3 * margins.std() * rng.uniform(size=n), -np.inf)
+        self.above = np.where(rng.uniform(size=n) < 0.7, margins - margins.std() * rng.uniform(size=n), -np.inf)
         here = self.loss(self.theta)
-        self.losses = (here - 0.05, here + 0.02) if loss else (-math.inf, math.inf)
+        self.losses = (0.8 * here, 1.1 * here) if loss else (-math.inf, math.inf)
 
     @torch.no_grad()
     def logits(self, theta: np.ndarray) -> torch.Tensor:
