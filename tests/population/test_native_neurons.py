@@ -70,9 +70,9 @@ class Problem:
         self.half_width = rng.uniform(0.5, 2, num_parameters(net)).astype(np.float32)
         self.theta = (rng.uniform(-1, 1, num_parameters(net)) * self.half_width).astype(np.float32)
         margins = self.margins(self.theta)
-        self.above = np.where(rng.uniform(size=n) < 0.7, margins - 0.3 * margins.std() * rng.uniform(size=n), -np.inf)
+        self.above = np.where(rng.uniform(size=n) < 0.7, margins - margins.std() * rng.uniform(size=n), -np.inf)
         here = self.loss(self.theta)
-        self.losses = (here - 0.02, here + 0.01) if loss else (-math.inf, math.inf)
+        self.losses = (0.8 * here, 1.1 * here) if loss else (-math.inf, math.inf)
 
     @torch.no_grad()
     def logits(self, theta: np.ndarray) -> torch.Tensor:
@@ -115,7 +115,7 @@ class Problem:
 class Twin:
     """A walk as its rules say it, with all logits computed anew in float64 for every look."""
 
-    fresh, finest, trials = 0.5, 3.5, 8
+    fresh, finest, trials = 0.3, 3.5, 8
 
     def __init__(self, problem: Problem, *, seed: int, stream: int) -> None:
         self.problem, self.stream, self.theta = problem, Stream(seed, stream), problem.theta.copy()
@@ -179,10 +179,11 @@ class Twin:
                     high = min(high, -slack / slope)
         return (low, high) if low < high else (0.0, 0.0)
 
-    def draw(self, theta: np.ndarray, asked: int, interval: tuple[float, float]) -> None:
+    def draw(self, theta: np.ndarray, asked: int, interval: tuple[float, float]) -> bool:
         low, high = interval
         if low < high:
             theta[asked] += np.float32(low + self.stream.uniform() * (high - low))
+        return low < high
 
     def move_block(self, number: int, channel: int) -> None:
         asked, block = self.choose(number, channel), self.block(number, channel)
@@ -191,26 +192,12 @@ class Twin:
         ends = self.problem.half_width[block]
         if self.stream.uniform() < self.fresh:
             values = np.array([2 * self.stream.uniform() - 1 for _ in block]) * ends
-            moved = self.attempt(number, block, values, asked, least)
         else:
-            moved = self.line(number, block, asked, least)
-        if not moved and asked is not None:
-            self.draw(self.theta, asked, here)
-
-    def line(self, number: int, block: np.ndarray, asked: int | None, least: float) -> bool:
-        ends, start = self.problem.half_width[block], self.theta[block].copy()
-        scale = math.exp(-self.finest * self.stream.uniform())
-        direction = np.array([scale * (2 * self.stream.uniform() - 1) for _ in block]) * ends
-        low = -self.stream.uniform()
-        high = low + 1
-        for _ in range(self.trials):
-            place = low + self.stream.uniform() * (high - low)
-            values = start + place * direction
+            scale = math.exp(-self.finest * self.stream.uniform())
+            values = self.theta[block] + np.array([scale * (2 * self.stream.uniform() - 1) for _ in block]) * ends
             values = np.where(values > ends, 2 * ends - values, np.where(values < -ends, -2 * ends - values, values))
-            if self.attempt(number, block, values, asked, least):
-                return True
-            low, high = (place, high) if place < 0 else (low, place)
-        return False
+        if not self.attempt(number, block, values, asked, least) and asked is not None:
+            self.draw(self.theta, asked, here)
 
     def attempt(self, number: int, block: np.ndarray, values: np.ndarray, asked: int | None, least: float) -> bool:
         theta = self.theta.copy()
@@ -228,12 +215,15 @@ class Twin:
     def move_output(self, asked: int) -> None:
         low, high = self.interval(self.theta, asked)
         if not self.bounded:
-            self.draw(self.theta, asked, (low, high))
+            self.tried[-1] += 1
+            self.accepted[-1] += self.draw(self.theta, asked, (low, high))
             return
         for _ in range(self.trials if low < high else 0):
+            self.tried[-1] += 1
             step, theta = low + self.stream.uniform() * (high - low), self.theta.copy()
             theta[asked] += np.float32(step)
             if self.problem.right_loss(theta):
+                self.accepted[-1] += 1
                 self.theta = theta
                 return
             low, high = (step, high) if step < 0 else (low, step)
@@ -266,8 +256,10 @@ PROBLEMS = {
     "linear": lambda loss: Problem(nn.Sequential(nn.Flatten(), nn.Linear(8, 3)), (2, 2, 2), n=10, classes=3, loss=loss),
     "a convolution feeds the last layer": lambda loss: Problem(
         nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 4)),
-        *((1, 6, 6),),
-        **{"n": 33, "classes": 4, "loss": loss},
+        (1, 6, 6),
+        n=33,
+        classes=4,
+        loss=loss,
     ),
     "no linear layer": lambda loss: Problem(three_convolutions(), (1, 14, 14), n=20, classes=3, loss=loss),
     "signed features": lambda loss: Problem(
@@ -279,7 +271,7 @@ PROBLEMS = {
 @pytest.mark.parametrize("loss", [False, True], ids=["margins", "loss too"])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_every_decision_is_the_twins(instruction_set, name: str, loss: bool) -> None:
-    problem, sweeps = PROBLEMS[name](loss), 3
+    problem, sweeps = PROBLEMS[name](loss), 4
     twin = Twin(problem, seed=5, stream=2**40 + 1)
     for _ in range(sweeps):
         twin.sweep()
@@ -287,7 +279,9 @@ def test_every_decision_is_the_twins(instruction_set, name: str, loss: bool) -> 
     assert (list(walked.tried), list(walked.accepted)) == (twin.tried, twin.accepted)
     np.testing.assert_allclose(walked.theta[0], twin.theta, atol=2e-4)
     assert problem.contains(twin.theta)
-    assert (walked.theta[0] != problem.theta).mean() > 0.5
+    blocks = slice(0, len(twin.layers) - twin.linear_end)
+    if twin.layers[blocks]:
+        assert 0 < sum(twin.accepted[blocks]) < sum(twin.tried[blocks])  # decisions of both kinds
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -306,8 +300,7 @@ def test_members_do_not_depend_on_their_company() -> None:
     together = neurons.walk(theta, problem.above, streams=streams, threads=3, **options)
     again = neurons.walk(theta, problem.above, streams=streams, **options)
     assert together.theta.tobytes() == again.theta.tobytes()
-    assert (together.tried, together.accepted) == (again.tried, again.accepted)
-    assert together.evaluations == pytest.approx(again.evaluations)
+    assert together[1:] == again[1:]
     for i in range(7):
         alone = neurons.walk(theta[i : i + 1], problem.above, streams=streams[i : i + 1], **options)
         assert alone.theta.tobytes() == together.theta[i : i + 1].tobytes()
@@ -330,7 +323,11 @@ def test_thresholds_between_two_floats_ask_for_the_upper_one() -> None:
         thresholds = np.full(len(problem.y), -np.inf)
         thresholds[0] = above
         walked = problem.neurons().walk(
-            np.repeat(problem.theta[None], 50, axis=0), thresholds, seed=1, streams=np.arange(50, dtype=np.uint64), sweeps=1
+            np.repeat(problem.theta[None], 50, axis=0),
+            thresholds,
+            seed=1,
+            streams=np.arange(50, dtype=np.uint64),
+            sweeps=1,
         )
         assert (problem.neurons().see(walked.theta)[0][:, 0] > above).mean() > (0.9 if above == margin else 0.99)
 

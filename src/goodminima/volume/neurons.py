@@ -1,5 +1,6 @@
 """Moves by single units and filters, with all that the other layers compute remembered: a walk for stacks and boxes."""
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import final
 
@@ -12,32 +13,45 @@ from goodminima.population import native
 from goodminima.population.compiled import program_of
 from goodminima.population.native.neurons import Neurons
 from goodminima.population.normalise import norm_unit, normed_ranges
-from goodminima.population.priors import AbstractBox
+from goodminima.population.priors import AbstractBox, AbstractPrior
 from goodminima.population.stack import Conv, Linear, Stack, stack_of
 from goodminima.tasks.task import Task
 from goodminima.volume.level import Level
 from goodminima.volume.moves import AbstractMoves, Seen, Walked
 
+_NO_STACK = "{} is no stack of Linear, Conv2d, ReLU, pooling and Flatten"
+_GROUP = 64  # members a thread walks between two chances to be interrupted
+
 
 @final
 @dataclass(frozen=True, eq=False)
 class NeuronMoves(AbstractMoves):
-    """Moves of one unit or filter at a time, in the compiled kernel.
+    """Other weights for one unit or filter at a time, and exact draws of every output weight, in the compiled kernel.
+
+    A sweep takes the units and filters of all layers but the last in order; `native.neurons.Neurons` has the rules. With
+    each goes one weight of the last layer, which is integrated out: all margins are linear in it, so that what they leave
+    of its range is an interval, whose length is the density to move by, and in which it is then drawn. Then every weight
+    and bias of the last layer is drawn from its interval. Where the level bounds the loss too, nothing is integrated out,
+    and output weights are drawn by slice sampling.
 
     Args:
-        net: A stack of Linear, Conv2d, ReLU, pooling and Flatten.
+        net: A stack of Linear, Conv2d, ReLU, pooling and Flatten, at least two logits.
         task: Its `train` decides.
-        prior: A box.
-        threads: Threads that walk particles side by side; they change nothing.
+        prior: A box of any half widths.
+        threads: Threads that walk members side by side; they change nothing.
 
     Raises:
         RuntimeError: The compiled kernel is not available.
         ValueError: The net is no stack, or the prior no box.
+
+    Cost: about two forward passes of each example that the level asks for, a member and sweep.
+
+    Reference: Neal 2003, section 4 (slice sampling with shrinkage).
     """
 
     net: nn.Module
     task: Task
-    prior: AbstractBox
+    prior: AbstractPrior
     _: KW_ONLY
     threads: int = 1
     _layers: tuple[str, ...] = field(init=False, repr=False)
@@ -46,9 +60,7 @@ class NeuronMoves(AbstractMoves):
     def __post_init__(self) -> None:
         stack = stack_of(self.net)
         if stack is None:
-            raise ValueError(
-                f"NeuronMoves: {type(self.net).__name__} is no stack of Linear, Conv2d, ReLU, pooling and Flatten: use PcnMoves"
-            )
+            raise ValueError(f"NeuronMoves: {_NO_STACK.format(type(self.net).__name__)}: use PcnMoves")
         if not isinstance(self.prior, AbstractBox):
             raise ValueError(f"NeuronMoves: the prior must be a box, got {self.prior}: use PcnMoves")
         if self.threads < 1:
@@ -67,13 +79,16 @@ class NeuronMoves(AbstractMoves):
         object.__setattr__(self, "_neurons", neurons)
 
     @staticmethod
-    def why_not(net: nn.Module, prior: object) -> str:
-        """Why these moves cannot serve; empty if they can."""
-        if not native.available():
-            return native.why_not()
+    def why_not(net: nn.Module, prior: AbstractPrior) -> str:
+        """Why these moves cannot serve; empty if they can.
+
+        >>> from goodminima.population import Gaussian
+        >>> NeuronMoves.why_not(nn.Linear(2, 2), Gaussian())
+        'Gaussian(std=1.0) is no box'
+        """
         if stack_of(net) is None:
-            return f"{type(net).__name__} is no stack of Linear, Conv2d, ReLU, pooling and Flatten"
-        return "" if isinstance(prior, AbstractBox) else f"the prior {prior} is no box"
+            return _NO_STACK.format(type(net).__name__)
+        return native.why_not() if isinstance(prior, AbstractBox) else f"{prior} is no box"
 
     @property
     def num_examples(self) -> int:
@@ -89,22 +104,29 @@ class NeuronMoves(AbstractMoves):
     def walk(
         self, theta: Float[Tensor, "P D"], level: Level, *, seed: int, streams: UInt64[np.ndarray, "P"], sweeps: int
     ) -> Walked:
-        walked = self._neurons.walk(
-            theta.numpy(),
-            level.margin_above.numpy(),
-            loss_at_least=level.loss_at_least,
-            loss_below=level.loss_below,
-            seed=seed,
-            streams=streams,
-            sweeps=sweeps,
-            threads=self.threads,
-        )
+        step = _GROUP * self.threads
+        parts = [
+            self._neurons.walk(
+                theta[first : first + step].numpy(),
+                level.margin_above.numpy(),
+                loss_at_least=level.loss_at_least,
+                loss_below=level.loss_below,
+                seed=seed,
+                streams=streams[first : first + step],
+                sweeps=sweeps,
+                threads=self.threads,
+            )
+            for first in range(0, len(theta), step)
+        ]
         return Walked(
-            torch.from_numpy(walked.theta),
-            dict(zip(self._layers, walked.tried, strict=True)),
-            dict(zip(self._layers, walked.accepted, strict=True)),
-            walked.evaluations,
+            torch.from_numpy(np.concatenate([part.theta for part in parts])),
+            self._by_layer([part.tried for part in parts]),
+            self._by_layer([part.accepted for part in parts]),
+            sum(part.multiply_adds for part in parts) / self._neurons.multiply_adds,
         )
+
+    def _by_layer(self, counts: Sequence[Sequence[int]]) -> dict[str, int]:
+        return {name: sum(column) for name, column in zip(self._layers, zip(*counts, strict=True), strict=True)}
 
 
 def _layer_names(stack: Stack) -> tuple[str, ...]:

@@ -63,11 +63,15 @@ py::tuple walk(const NeuronField& field, const Array<float>& theta, const Array<
         const py::gil_scoped_release release;
         tried = field.walk(rows, members, level, seed, stream, sweeps, threads);
     }
-    return py::make_tuple(walked, tried.tried, tried.accepted, tried.evaluations);
+    return py::make_tuple(walked, tried.tried, tried.accepted, tried.multiply_adds);
 }
 
 void bind_neurons(py::module_& module) {
-    py::class_<NeuronField>(module, "Neurons").def(py::init(&neuron_field)).def("see", &see).def("walk", &walk);
+    py::class_<NeuronField>(module, "Neurons")
+        .def(py::init(&neuron_field))
+        .def_property_readonly("multiply_adds", &NeuronField::multiply_adds)
+        .def("see", &see)
+        .def("walk", &walk);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ class NeuronField {
 
     Size parameters() const { return plan_.program.parameters; }
     Size examples() const { return terrain_.examples(); }
+    Size multiply_adds() const { return plan_.program.multiply_adds; }
 
     // Margins[members][examples] and mean losses of theta[members][D].
     void see(const float* theta, Size members, int threads, float* margins, double* losses) const {

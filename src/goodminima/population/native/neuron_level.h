@@ -68,13 +68,13 @@ struct Block {
     }
 };
 
-// What became of the proposals: by link how many there were and how many were taken; what they cost in forward passes of
-// one example.
+// What became of the proposals: by link how many there were and how many were taken;
+// what they cost.
 struct Tried {
     explicit Tried(std::size_t links) : tried(links), accepted(links) {}
 
     void add(const Tried& other) {
-        evaluations += other.evaluations;
+        multiply_adds += other.multiply_adds;
         for (std::size_t l = 0; l < tried.size(); ++l) {
             tried[l] += other.tried[l];
             accepted[l] += other.accepted[l];
@@ -82,7 +82,7 @@ struct Tried {
     }
 
     std::vector<std::int64_t> tried, accepted;
-    double evaluations = 0;
+    std::int64_t multiply_adds = 0;
 };
 
 // Multiply-adds by which a proposal for a unit or filter of `number` changes the logits of an example.

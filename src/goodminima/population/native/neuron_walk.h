@@ -33,7 +33,7 @@ class NeuronWalker {
           tried_(plan.links.size()) {
         Size longest = 0;
         for (const Link& link : plan.links) longest = std::max(longest, link.num_taps() + 1);
-        for (auto* values : {&before_, &direction_, &after_, &end_}) values->resize(static_cast<std::size_t>(longest));
+        for (auto* values : {&before_, &after_, &end_}) values->resize(static_cast<std::size_t>(longest));
         load();
     }
 
@@ -55,9 +55,9 @@ class NeuronWalker {
     const Tried& tried() const { return tried_; }
 
   private:
-    static constexpr double fresh_share = 0.5;  // of the proposals that forget where they come from
-    static constexpr double finest = 3.5;       // scales reach down to e^-3.5, before they shrink
-    static constexpr int most_trials = 8;       // on a line
+    static constexpr double fresh_share = 0.3;  // of the proposals forget where they come from
+    static constexpr double finest = 3.5;       // the others' scales reach down to e^-3.5
+    static constexpr int most_trials = 8;       // of an output weight, where the loss is bounded
 
     Neurons neurons() { return {{plan_, theta_.data(), space_.now}, space_}; }
     Size examples() const { return static_cast<Size>(asked_.size()); }
@@ -72,7 +72,7 @@ class NeuronWalker {
     void refresh() {
         engine_.search->refresh(neurons().search, space_.trial);
         if (level_.bounds_losses()) normaliser_.read(theta_);
-        tried_.evaluations += static_cast<double>(examples());
+        tried_.multiply_adds += plan_.program.multiply_adds * examples();
     }
 
     bool within() {
@@ -84,10 +84,6 @@ class NeuronWalker {
         if (!level_.bounds_losses()) return true;
         const double loss = engine_.neurons->losses(neurons(), view, ask, step, scale) / static_cast<double>(examples());
         return loss >= level_.at_least && loss < level_.below;
-    }
-
-    void count(double multiply_adds) {
-        tried_.evaluations += multiply_adds / static_cast<double>(plan_.program.multiply_adds);
     }
 
     // Uniform on (0, 1), and whole numbers.
@@ -113,7 +109,7 @@ class NeuronWalker {
         block.read(theta_, before_);
         block.read(terrain_.half_width, end_);
         const double least = uniform() * here.length();
-        const bool moved = uniform() < fresh_share ? try_fresh(block, ask, least) : try_line(block, ask, least);
+        const bool moved = uniform() < fresh_share ? try_fresh(block, ask, least) : try_near(block, ask, least);
         if (!moved && ask.output >= 0) draw_output(now, ask, here);
     }
 
@@ -123,21 +119,13 @@ class NeuronWalker {
         return attempt(block, ask, least);
     }
 
-    // Slice sampling along a random line, which the walls of the box reflect: a stretch of it, as long as chance says and
-    // placed by chance, shrinks to where we are until a point on it is good enough (Neal 2003, figure 5).
-    bool try_line(const Block& block, const Ask& ask, double least) {
-        const auto size = static_cast<std::size_t>(block.size());
+    bool try_near(const Block& block, const Ask& ask, double least) {
         const double scale = std::exp(-finest * uniform());
-        for (std::size_t i = 0; i < size; ++i) direction_[i] = static_cast<float>(scale * (2 * uniform() - 1)) * end_[i];
-        double low = -uniform(), high = low + 1;
-        for (int trial = 0; trial < most_trials; ++trial) {
-            const double place = low + uniform() * (high - low);
-            for (std::size_t i = 0; i < size; ++i)
-                after_[i] = reflected(before_[i] + static_cast<float>(place) * direction_[i], end_[i]);
-            if (attempt(block, ask, least)) return true;
-            (place < 0 ? low : high) = place;
+        for (std::size_t i = 0; i < static_cast<std::size_t>(block.size()); ++i) {
+            const float step = static_cast<float>(scale * (2 * uniform() - 1)) * end_[i];
+            after_[i] = reflected(before_[i] + step, end_[i]);
         }
-        return false;
+        return attempt(block, ask, least);
     }
 
     static float reflected(float value, float end) {
@@ -151,7 +139,7 @@ class NeuronWalker {
         block.write(after_, theta_);
         const auto [interval, blocks] = engine_.neurons->propose(neurons(), block.move, ask);
         ++tried_.tried[link];
-        count(static_cast<double>(multiply_adds_of(plan_, block.move.link) * std::min(blocks * engine_.lanes, examples())));
+        tried_.multiply_adds += multiply_adds_of(plan_, block.move.link) * std::min(blocks * engine_.lanes, examples());
         const Interval there = room(ask, interval);
         const View next = neurons().proposed(block.move, ask);
         const bool good = there.length() > least && loss_fits(next, {}, 0, scale_after(block)) &&
@@ -208,7 +196,7 @@ class NeuronWalker {
         const Link& last = plan_.links.back();
         for (Size output = 0; output < plan_.classes(); ++output)
             for (Size source = last.dense.bias < 0 ? 0 : -1; source < last.in_size; ++source) move_output({output, source});
-        count(static_cast<double>(last.out_size * last.num_taps() * plan_.classes() * examples()));
+        tried_.multiply_adds += last.out_size * last.num_taps() * plan_.classes() * examples();
     }
 
     // Exact, where the margins alone count: all of them are linear in one output weight. Else the interval shrinks to where
@@ -216,8 +204,10 @@ class NeuronWalker {
     void move_output(const Ask& ask) {
         const View now = neurons().present();
         Interval interval = room(ask, engine_.neurons->look(neurons(), now, ask));
+        const auto last = plan_.links.size() - 1;
         if (!level_.bounds_losses()) {
-            draw_output(now, ask, interval);
+            ++tried_.tried[last];
+            tried_.accepted[last] += draw_output(now, ask, interval) ? 1 : 0;
             return;
         }
         const Size p = parameter(ask);
@@ -225,8 +215,11 @@ class NeuronWalker {
         for (int trial = 0; trial < most_trials && interval.length() > 0; ++trial) {
             const float value = draw_value(ask, interval), step = value - before;
             const float scale = ask.source < 0 ? normaliser_.scale() : normaliser_.scale_after(p, before, value);
+            ++tried_.tried[last];
             if (loss_fits(now, ask, step, scale)) {
-                if (set_output(now, ask, value) && ask.source >= 0) normaliser_.move(p, before, value);
+                if (!set_output(now, ask, value)) return;
+                if (ask.source >= 0) normaliser_.move(p, before, value);
+                ++tried_.accepted[last];
                 return;
             }
             (step < 0 ? interval.low : interval.high) = step;
@@ -241,7 +234,7 @@ class NeuronWalker {
     const bool linear_end_;  // whether margins are linear in every weight of the last layer
     NeuronSpace space_;
     std::vector<float> theta_;
-    std::vector<float> before_, after_, direction_, end_;  // of a block
+    std::vector<float> before_, after_, end_;  // of a block
     Normaliser normaliser_;
     Stream stream_;
     Tried tried_;

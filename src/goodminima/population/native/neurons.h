@@ -100,38 +100,33 @@ LANES_INLINE Floats best_other(const Floats* logits, Size classes, Ints label, S
     return best;
 }
 
+LANES_INLINE Floats entry_of(const Search& search, const View& view, const Ask& ask, Size block) {
+    if (ask.source < 0) return Floats{} + 1.0f;
+    return level_of(search, view.features.entering, search.plan.num_links() - 1, block)[ask.source];
+}
+
 // All margins are linear in the asked weight, or the least of a constant and of something linear. Written so that what is
 // not a number fails.
-LANES_INLINE void narrow(const Ask& ask, const Floats* logits, Size classes, Ints label, Floats above, Floats entry,
-                         Narrowed& left) {
+LANES_INLINE void narrow(const Neurons& neurons, const View& view, const Ask& ask, Size block, Narrowed& left) {
+    const Search& search = neurons.search;
+    const Size classes = search.plan.classes();
+    const Floats* logits = level_of(search, view.logits.entering, search.plan.num_links(), block);
+    const Ints label = labels_of(search)[block];
+    const Floats above = *floats(neurons.space.above, block);
     const Floats right = right_logit(logits, classes, label), best = best_other(logits, classes, label, ask.output);
     if (ask.output < 0) {
         left.fits &= right - best > above;
         return;
     }
     const Ints own = label == static_cast<std::int32_t>(ask.output);
-    left.fits &= own | (right - best > above);
+    const Floats entry = entry_of(search, view, ask, block);
     const Floats slack = choose(own, right - best, right - logits[ask.output]) - above;
     const Floats slope = choose(own, entry, -entry), root = -slack / slope;
     left.low = choose((slope > 0.0f) & (root > left.low), root, left.low);
     left.high = choose((slope < 0.0f) & (root < left.high), root, left.high);
-    left.fits &= (slope > 0.0f) | (slope < 0.0f) | (slack > 0.0f);
-}
-
-LANES_INLINE Floats entry_of(const Search& search, const View& view, const Ask& ask, Size block) {
-    if (ask.source < 0) return Floats{} + 1.0f;
-    return level_of(search, view.features.entering, search.plan.num_links() - 1, block)[ask.source];
-}
-
-LANES_TARGET static void narrow_blocks(const Neurons& neurons, const View& view, const Ask& ask, Size first, Size count,
-                                       Narrowed& left) {
-    const Search& search = neurons.search;
-    const Size classes = search.plan.classes(), last = search.plan.num_links();
-    for (Size block = first; block < first + count; ++block) {
-        const Floats entry = ask.output < 0 ? Floats{} : entry_of(search, view, ask, block);
-        narrow(ask, level_of(search, view.logits.entering, last, block), classes, labels_of(search)[block],
-               *floats(neurons.space.above, block), entry, left);
-    }
+    left.fits &= ((slope > 0.0f) | (slope < 0.0f) | (slack > 0.0f)) & (own | (right - best > above));
+    *floats(view.lines.slack, block) = slack;
+    *floats(view.lines.slope, block) = slope;
 }
 
 LANES_INLINE Narrowed whole_interval(const Ask& ask) {
@@ -152,7 +147,7 @@ LANES_INLINE Interval interval_of(const Narrowed& left) {
 
 LANES_TARGET static Interval look(const Neurons& neurons, const View& view, const Ask& ask) {
     Narrowed left = whole_interval(ask);
-    narrow_blocks(neurons, view, ask, 0, view.logits.blocks, left);
+    for (Size block = 0; block < view.logits.blocks; ++block) narrow(neurons, view, ask, block, left);
     return interval_of(left);
 }
 
@@ -166,8 +161,9 @@ LANES_TARGET static std::pair<Interval, Size> propose(const Neurons& neurons, co
     const View view = neurons.proposed(move, ask);
     if (move.unit) take_column(search, move, space.trial);
     Narrowed left = whole_interval(ask);
-    for (Size first = 0; first < space.now.blocks; first += max_blocks) {
-        const Size count = std::min(max_blocks, space.now.blocks - first);
+    const Size together = move.link < search.plan.flat ? 1 : max_blocks;  // a filter costs more than looking more often
+    for (Size first = 0; first < space.now.blocks; first += together) {
+        const Size count = std::min(together, space.now.blocks - first);
         if (move.link + 1 == last)  // all logits but one stay
             copy(level_of(search, space.now.entering, last, first), count * search.plan.classes(),
                  level_at(search, target, last, first));
@@ -176,36 +172,24 @@ LANES_TARGET static std::pair<Interval, Size> propose(const Neurons& neurons, co
             pass_convolutions(search, move, floats(space.trial.delta, i * size), first, i, target, space.trial);
         }
         if (move.link + 1 < last) carry(search, move, last, first, count, target, space.trial);
-        narrow_blocks(neurons, view, ask, first, count, left);
+        for (Size block = first; block < first + count; ++block) narrow(neurons, view, ask, block, left);
         const Interval interval = interval_of(left);
         if (interval.length() <= 0) return {interval, first + count};
     }
     return {interval_of(left), space.now.blocks};
 }
 
-// The logits of a block with the asked weight, if there is one, a step further.
-LANES_INLINE const Floats* shifted(const Neurons& neurons, const View& view, const Ask& ask, float step, Size block) {
-    const Search& search = neurons.search;
-    const Floats* logits = level_of(search, view.logits.entering, search.plan.num_links(), block);
-    if (ask.output < 0) return logits;
-    Floats* moved = floats(neurons.space.logits, 0);
-    copy(logits, search.plan.classes(), moved);
-    moved[ask.output] += step * entry_of(search, view, ask, block);
-    return moved;
-}
-
 LANES_TARGET static bool shift(const Neurons& neurons, const View& view, const Ask& ask, float step) {
     const Search& search = neurons.search;
-    const Size classes = search.plan.classes(), last = search.plan.num_links();
-    Narrowed left = whole_interval({});
-    for (Size block = 0; block < view.logits.blocks; ++block)
-        narrow({}, shifted(neurons, view, ask, step, block), classes, labels_of(search)[block],
-               *floats(neurons.space.above, block), Floats{}, left);
-    if (interval_of(left).length() <= 0) return false;
-    for (Size block = 0; block < view.logits.blocks; ++block) {
-        const Floats logit = shifted(neurons, view, ask, step, block)[ask.output];
-        floats(view.logits.pre[static_cast<std::size_t>(last - 1)], block * classes)[ask.output] = logit;
-        level_of(search, view.logits.entering, last, block)[ask.output] = logit;
+    const Size classes = search.plan.classes(), last = search.plan.num_links(), blocks = view.logits.blocks;
+    Ints fits = Ints{} - 1;
+    for (Size block = 0; block < blocks; ++block)
+        fits &= *floats(view.lines.slack, block) + step * *floats(view.lines.slope, block) > 0.0f;
+    if (bits_of(~fits) != 0) return false;
+    for (Size block = 0; block < blocks; ++block) {
+        const Floats change = step * entry_of(search, view, ask, block);
+        floats(view.logits.pre[static_cast<std::size_t>(last - 1)], block * classes)[ask.output] += change;
+        level_of(search, view.logits.entering, last, block)[ask.output] += change;
     }
     return true;
 }
@@ -228,6 +212,17 @@ LANES_TARGET static void adopt(const Neurons& neurons, const Move& move) {
         std::swap(now.pre[later], next.pre[later]);
         std::swap(now.entering[later + 1], next.entering[later + 1]);
     }
+}
+
+// The logits of a block with the asked weight, if there is one, a step further.
+LANES_INLINE const Floats* shifted(const Neurons& neurons, const View& view, const Ask& ask, float step, Size block) {
+    const Search& search = neurons.search;
+    const Floats* logits = level_of(search, view.logits.entering, search.plan.num_links(), block);
+    if (ask.output < 0) return logits;
+    Floats* moved = floats(neurons.space.logits, 0);
+    copy(logits, search.plan.classes(), moved);
+    moved[ask.output] += step * entry_of(search, view, ask, block);
+    return moved;
 }
 
 LANES_TARGET static double losses(const Neurons& neurons, const View& view, const Ask& ask, float step, float scale) {

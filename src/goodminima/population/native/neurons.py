@@ -2,6 +2,26 @@
 
 What every layer computes for every example is kept, so that other weights of one unit or filter cost that unit or filter
 and what hangs on it.
+
+The set is {theta in a box : margin_i > above_i, loss within bounds}, margin_i = z_y - max_{c != y} z_c. All margins are
+linear in one weight v of the last layer, or the least of such: those that leave the others as they are make v range over an
+interval. A sweep takes the units and filters of the layers but the last in order. For each, of weights and bias b:
+
+1. A weight v to be integrated out: an output at random, then an entry that b feeds if that enters the last layer, else any,
+   at random where there is a choice. Of v's interval, length l, and u uniform on (0, 1): the next b must leave an interval
+   of more than u l.
+2. With probability 0.3 the next b is drawn afresh from the box; else it is b + s h (2u - 1), reflected at the walls of the
+   box, half widths h and a u for each entry, and log s uniform on (-3.5, 0). If that does not do, b stays as it is.
+3. v is drawn from its interval, the new one if b moved.
+
+Then every weight and bias of the last layer is drawn from its interval, output by output, biases first. Where the loss is
+bounded, nothing is integrated out, what leaves the bounds does not do, and an output weight is sampled by slices (Neal
+2003, figure 5): a stretch that begins as its interval shrinks to where it is, eight times at most. Nets that do not end in
+a linear layer have no output weights, and move the last layer like the others.
+
+Uniform numbers are (r + 1/2) 2^-24, r the upper 24 bits of the next output of the member's stream; whole ones below m are
+floor(r m / 2^64) as in Pattern Search. Sums that were carried along are computed afresh at the end, and a walk that these
+show outside the set, by their last digits, ends where it began.
 """
 
 import math
@@ -15,12 +35,12 @@ from goodminima.population.native import Program, _check_range, _compiled, _half
 
 
 class Walked(NamedTuple):
-    """Where members ended, by layer with weights the proposals and those accepted, and forward passes of one example."""
+    """Where members ended, by layer with weights the proposals and those accepted, and what they cost."""
 
     theta: Float32[np.ndarray, "P D"]
     tried: Sequence[int]
     accepted: Sequence[int]
-    evaluations: float
+    multiply_adds: int
 
 
 class Neurons:
@@ -56,6 +76,11 @@ class Neurons:
         compiled, labels = _compiled(), np.ascontiguousarray(y, np.int64)
         box, images = _half_width(half_width), _images(x, input_shape)
         self._neurons = compiled.Neurons(instruction_set(), program, input_shape, box, weights, unit, images, labels)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of a forward pass of one example."""
+        return self._neurons.multiply_adds
 
     def see(
         self, theta: Float[np.ndarray, "P D"], *, threads: int = 1
