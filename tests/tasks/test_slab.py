@@ -69,21 +69,21 @@ def test_the_zigzag_probe_is_the_literal_one() -> None:
 
 
 def test_the_straight_probe_is_a_tenth_on_either_side() -> None:
-    probe = boundary_probe("straight").train
+    probe = boundary_probe("linear").train
     heights = torch.linspace(-1, 1, 30)
     torch.testing.assert_close(probe.x[:30], torch.stack([torch.full((30,), 0.1), heights], 1))
     torch.testing.assert_close(probe.x[30:], torch.stack([torch.full((30,), -0.1), heights], 1))
     assert probe.y.tolist() == [0] * 30 + [1] * 30
 
 
-@pytest.mark.parametrize("kind", ["straight", "zig-zag"])
+@pytest.mark.parametrize("kind", ["linear", "zig-zag"])
 def test_a_probe_is_antisymmetric(kind) -> None:
     """Mirrored in the origin, each point of class 0 is one of class 1: what the emptiness of the zig-zag's set rests on."""
     zero, one = boundary_probe(kind).train.x.double().split(30)
     assert torch.cdist(-zero, one).amin(1).max() < 1e-7
 
 
-@pytest.mark.parametrize("kind", ["straight", "zig-zag"])
+@pytest.mark.parametrize("kind", ["linear", "zig-zag"])
 def test_both_boundaries_separate_the_slabs(kind) -> None:
     """Right of the boundary is class 0, for every point of the slabs and of the probe; beyond the ends the legs go on up."""
     corners = slab_boundary(kind)
@@ -98,5 +98,5 @@ def test_both_boundaries_separate_the_slabs(kind) -> None:
 
 
 def test_an_unknown_boundary_lists_the_choices() -> None:
-    with pytest.raises(ValueError, match="no such boundary: 'round'; there are straight, zig-zag"):
+    with pytest.raises(ValueError, match="no such boundary: 'round'; there are linear, zig-zag"):
         slab_boundary("round")  # pyright: ignore[reportArgumentType]

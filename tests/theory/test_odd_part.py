@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 from goodminima.nets import MLP
 from goodminima.population import Cube
@@ -34,7 +33,7 @@ def test_no_linear_function_is_positive_on_class_0_of_the_zigzag() -> None:
 
 
 def test_the_straight_boundary_has_one() -> None:
-    points = class0("straight")
+    points = class0("linear")
     assert largest_margin(points) == pytest.approx(0.1, rel=1e-6)
     assert most_on_one_side(points) == 30
 
@@ -42,7 +41,7 @@ def test_the_straight_boundary_has_one() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_brute_force_over_directions_agrees(seed: int) -> None:
     """Twenty random clouds, 20,000 directions each: none does better than the exact answers, the best comes close."""
-    points = np.random.default_rng(seed).normal(size=(12, 2)) + [0.7, 0.0]
+    points = np.random.default_rng(seed).normal((0.7, 0.0), size=(12, 2))
     angle = np.linspace(0, 2 * math.pi, 20_001)
     values = np.stack([np.cos(angle), np.sin(angle)], axis=1) @ points.T
     assert most_on_one_side(points) == (values > 0).sum(1).max()

@@ -11,7 +11,7 @@ from torch import Tensor
 from goodminima.tasks.streams import stream
 from goodminima.tasks.task import Examples, Task
 
-Boundary = Literal["straight", "zig-zag"]
+Boundary = Literal["linear", "zig-zag"]
 
 _MARGIN = 0.1  # half of what lies between the classes across, and between neighbouring slabs upwards
 _SLABS = 4
@@ -75,11 +75,11 @@ def slab_boundary(kind: Boundary) -> Float[Tensor, "K 2"]:
     Raises:
         ValueError: If there is no such boundary.
 
-    >>> slab_boundary("straight").tolist()
+    >>> slab_boundary("linear").tolist()
     [[0.0, -1.0], [0.0, 1.0]]
     """
     match kind:
-        case "straight":
+        case "linear":
             return torch.tensor([[0.0, -1.0], [0.0, 1.0]])
         case "zig-zag":
             turn = (_THICKNESS + 2 * _MARGIN) / 2
@@ -114,7 +114,7 @@ def boundary_probe(kind: Boundary, *, seed: int = 0) -> Task:
     legs = len(corners) - 1
     steps = torch.linspace(0, 1, 30 // legs, dtype=torch.float64)[:, None]
     on = torch.cat([low + steps * (high - low) for low, high in pairwise(corners)])
-    shift = torch.tensor([_MARGIN if kind == "straight" else _MARGIN * 2**0.5, 0], dtype=torch.float64)
+    shift = torch.tensor([_MARGIN if kind == "linear" else _MARGIN * 2**0.5, 0], dtype=torch.float64)
     probe = Examples(torch.cat([on + shift, on - shift]).float(), torch.arange(2).repeat_interleave(len(on)))
     return Task(
         train=probe,

@@ -6,10 +6,12 @@ can be compared with less noise than their standard errors say.
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
 from goodminima.nets import LeNet, LinearModel
@@ -20,14 +22,39 @@ from goodminima.train import SGD, Trained, train_into_bins
 
 METHODS = {"gc": ("LeNet", "G&C"), "sgd": ("LeNet", "SGD"), "linear": ("Linear", "SGD")}
 LABELS = ("samples", "net", "optimizer")
+_WIDTH = 0.5  # of LeNet, where a cell says nothing of it
 
 
-def two_class_cell(num_samples: int, method: str, accept: tuple[Fits, ...], printed: Mapping) -> Cell:
-    """The cell of one row: `n=4/gc`, say."""
+def two_class_cell(
+    num_samples: int, method: str, accept: tuple[Fits, ...], printed: Mapping, *, name: str = "", **more: Any
+) -> Cell:
+    """The cell of one row: `n=4/gc`, say.
+
+    Args:
+        num_samples: Training images.
+        method: One of `METHODS`.
+        accept: The loss bins, neighbours from the lowest up: the row's measures.
+        printed: The paper's values by bin.
+        name: Name of the cell, `n=<samples>/<method>` unless given.
+        more: Further settings: `width` of LeNet, 0.5 unless given; `prior` that guesses are drawn from, the unit cube unless
+            given; labels of the row.
+    """
     net, optimizer = METHODS[method]
-    settings = {"samples": num_samples, "net": net, "optimizer": optimizer, "method": method}
+    settings = {"samples": num_samples, "net": net, "optimizer": optimizer, "method": method} | more
     settings["edges"] = (accept[0].loss_above, *(fits.loss_below for fits in accept))
-    return Cell(name=f"n={num_samples}/{method}", settings=settings, measures=tuple(map(str, accept)), printed=printed)
+    name = name or f"n={num_samples}/{method}"
+    return Cell(name=name, settings=settings, measures=tuple(map(str, accept)), printed=printed)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Minima:
+    """What a method found: the minima kept in each asked bin, None where there are none."""
+
+    net: nn.Module
+    thetas: list[Tensor | None]
+    effort: str
+    counts: Mapping[str, int]
 
 
 def run_two_class(cell: Cell, context: Context) -> Outcome:
@@ -44,13 +71,9 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
     asked = [Fits(low, high) for low, high in pairwise(edges) if low >= lowest]
     found = _SEARCHES[cell.settings["method"]](cell, context, task, asked)
     values = dict(zip(map(str, asked), _test_accuracies(found, task), strict=True))
-    tries, unit = (found.guesses, "guesses") if isinstance(found, Found) else (found.trained, "members")
-    counts = {unit: tries} | {f"hits {fits}": bin_.hits for fits, bin_ in zip(asked, found.bins, strict=True)}
-    if isinstance(found, Trained):
-        counts["nonfinite members"] = found.nonfinite
-    empty = [str(fits) for fits, bin_ in zip(asked, found.bins, strict=True) if not bin_.hits]
-    note = f"budget of {tries:,} {unit} ended with none in {', '.join(empty)}" if empty else ""
-    return Outcome(values=values, counts=counts, note=note)
+    empty = [str(fits) for fits, theta in zip(asked, found.thetas, strict=True) if theta is None]
+    note = f"{found.effort} ended with none in {', '.join(empty)}" if empty else ""
+    return Outcome(values=values, counts=found.counts, note=note)
 
 
 def image_task(context: Context, *, num_samples: int) -> Task:
@@ -60,12 +83,12 @@ def image_task(context: Context, *, num_samples: int) -> Task:
     return few_shot(images, num_samples=num_samples, num_classes=2, seed=context.key("task")).to(context.device)
 
 
-def _guess(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> Found:
-    settings, net = context.scale_settings, lenet_for(task)
-    return guess_and_check(
-        net,
+def _guess(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Minima:
+    settings = context.scale_settings
+    found = guess_and_check(
+        lenet_for(task, width=cell.settings.get("width", _WIDTH)),
         task,
-        prior=Cube(1.0),
+        prior=cell.settings.get("prior", Cube(1.0)),
         accept=asked,
         wanted=settings["wanted"],
         keep=settings["keep"],
@@ -74,16 +97,17 @@ def _guess(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> Found
         device=context.device,
         listen=_listener(context, wanted=settings["wanted"], unit="guesses"),
     )
+    return _minima(found, tries=found.guesses, unit="guesses", counts={})
 
 
-def _sgd(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> Trained:
+def _sgd(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Minima:
     """LeNet from the cube, as the authors' configuration has it, 30 epochs of batches of two (one for two images)."""
     lr = context.scale_settings["lenet_lr"]
     sgd = SGD(lr=lr, epochs=30, batch_size=min(len(task.train) // 2, 2))
     return _train(cell, context, task, asked, net=lenet_for(task), sgd=sgd, start=Cube(1.0))
 
 
-def _linear(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> Trained:
+def _linear(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Minima:
     sgd = SGD(lr=0.1, epochs=20, batch_size=min(len(task.train) // 2, 2))
     net = LinearModel(in_features=task.train.x[0].numel())
     return _train(cell, context, task, asked, net=net, sgd=sgd, start=FanOut())
@@ -91,9 +115,9 @@ def _linear(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> Trai
 
 def _train(
     cell: Cell, context: Context, task: Task, asked: list[Fits], *, net: nn.Module, sgd: SGD, start: Cube | FanOut
-) -> Trained:
+) -> _Minima:
     settings = context.scale_settings
-    return train_into_bins(
+    found = train_into_bins(
         net,
         task,
         sgd=sgd,
@@ -107,29 +131,40 @@ def _train(
         device=context.device,
         listen=_listener(context, wanted=settings["wanted"], unit="members"),
     )
+    return _minima(found, tries=found.trained, unit="members", counts={"nonfinite members": found.nonfinite})
 
 
-_SEARCHES: Mapping[str, Callable[[Cell, Context, Task, list[Fits]], Found | Trained]] = {
+def _minima(found: Found | Trained, *, tries: int, unit: str, counts: Mapping[str, int]) -> _Minima:
+    hits = {f"hits {bin_.fits}": bin_.hits for bin_ in found.bins}
+    return _Minima(
+        net=found.net,
+        thetas=[found.population(which).theta if bin_.hits else None for which, bin_ in enumerate(found.bins)],
+        effort=f"budget of {tries:,} {unit}",
+        counts={unit: tries} | hits | dict(counts),
+    )
+
+
+_SEARCHES: Mapping[str, Callable[[Cell, Context, Task, list[Fits]], _Minima]] = {
     "gc": _guess,
     "sgd": _sgd,
     "linear": _linear,
 }
 
 
-def lenet_for(task: Task) -> LeNet:
-    """The paper's LeNet, half as wide as the usual one, for the images of a task."""
-    channels, height, width = task.train.x.shape[1:]
-    return LeNet(width=0.5, in_shape=(channels, height, width), num_classes=task.num_classes)
+def lenet_for(task: Task, *, width: float = _WIDTH) -> LeNet:
+    """The paper's LeNet, by default half as wide as the usual one, for the images of a task."""
+    channels, height, breadth = task.train.x.shape[1:]
+    return LeNet(width=width, in_shape=(channels, height, breadth), num_classes=task.num_classes)
 
 
-def _test_accuracies(found: Found | Trained, task: Task) -> list[float | None]:
+def _test_accuracies(found: _Minima, task: Task) -> list[float | None]:
     """Mean over the minima kept in each bin, None where there are none; all in one population, which is much faster."""
-    minima = [found.population(which).theta for which, bin_ in enumerate(found.bins) if bin_.hits]
+    minima = [theta for theta in found.thetas if theta is not None]
     if not minima:
-        return [None] * len(found.bins)
+        return [None] * len(found.thetas)
     accuracies = Population(found.net, torch.cat(minima)).accuracy(task.test.x, task.test.y).double()
     means = iter([float(part.mean()) for part in accuracies.split([len(theta) for theta in minima])])
-    return [next(means) if bin_.hits else None for bin_ in found.bins]
+    return [None if theta is None else next(means) for theta in found.thetas]
 
 
 def _listener(context: Context, *, wanted: int, unit: str) -> Callable[[int, tuple[int, ...]], None]:
