@@ -20,7 +20,12 @@ from goodminima.search import Fits, Found, guess_and_check
 from goodminima.tasks import Task, few_shot, load_images
 from goodminima.train import SGD, Trained, train_into_bins
 
-METHODS = {"gc": ("LeNet", "G&C"), "sgd": ("LeNet", "SGD"), "linear": ("Linear", "SGD")}
+METHODS = {
+    "gc": ("LeNet", "G&C"),
+    "sgd": ("LeNet", "SGD"),
+    "linear": ("Linear", "SGD"),
+    "splitting": ("LeNet", "splitting"),
+}
 LABELS = ("samples", "net", "optimizer")
 _WIDTH = 0.5  # of LeNet, where a cell says nothing of it
 
