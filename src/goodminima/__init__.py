@@ -31,7 +31,7 @@ _HOMES = {
         "Extractor", "PatternSearch", "RandomGreedy", "Recipe", "SGD", "Trained", "poison", "poisoned_sgd", "pretrain",
         "pretrained_features", "query_accuracy", "ridge_heads", "sgd_heads", "svm_heads", "train", "train_into_bins",
     ),
-    "goodminima.volume": ("Count", "LogVolume"),
+    "goodminima.volume": ("Count", "LogVolume", "PcnMoves", "Split", "split_volume", "volume_where"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

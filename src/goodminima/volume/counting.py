@@ -13,9 +13,9 @@ class LogVolume:
     """The natural log of a probability, with an interval.
 
     Args:
-        estimate: Log volume; None where there was no hit, so that only the upper bound is known.
-        low: Lower end of the interval; -inf where there was no hit.
-        high: Upper end of the interval.
+        estimate: Log volume; None where only a bound is known.
+        low: Lower end of the interval; -inf where there was no hit, so that only an upper bound is known.
+        high: Upper end of the interval; 0 where only a lower bound is known.
         confidence: Coverage of the interval.
     """
 
@@ -26,10 +26,12 @@ class LogVolume:
 
     @property
     def is_bound(self) -> bool:
-        """Whether only an upper bound is known."""
+        """Whether only a bound is known: an upper one where `low` is -inf, else a lower one."""
         return self.estimate is None
 
     def __str__(self) -> str:
+        if self.is_bound and self.low > -math.inf:
+            return f"log V >= {self.low:.3f} ({self.confidence:.0%} confidence, a lower bound alone)"
         if self.is_bound:
             return f"log V <= {self.high:.3f} ({self.confidence:.0%} confidence, no hit)"
         return f"log V = {self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.confidence:.0%})"

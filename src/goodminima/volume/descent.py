@@ -1,0 +1,266 @@
+"""One run of splitting: particles descend from the prior to every set that was asked for."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from goodminima.search.fits import Fits
+from goodminima.search.starts import derived_seed
+from goodminima.volume.ladder import Rung, fit_rung, loss_rung, next_above, rising_loss_rung
+from goodminima.volume.level import Level
+from goodminima.volume.memory import LEAST_FAMILIES, Lineage, correlation, memory
+from goodminima.volume.moves import AbstractMoves, Seen
+
+_DRAWS, _RESAMPLING, _WALK = 0, 1, 2  # words of the seeds
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How much work goes into a measurement, and what its numbers come from.
+
+    Args:
+        particles: Particles of a run.
+        sweeps: How often all blocks of parameters are moved at each level.
+        repeats: Independent runs.
+        seed: Seed of everything.
+        lowest: Natural log of the volume below which a run gives up.
+    """
+
+    particles: int
+    sweeps: int
+    repeats: int
+    seed: int
+    lowest: float
+
+    def __post_init__(self) -> None:
+        for name, least in (("particles", 16), ("sweeps", 1), ("repeats", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.plan.lowest < 0:
+            raise ValueError(f"lowest is the log of a probability and must be below 0, got {self.plan.lowest}")
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What one level was like.
+
+    Args:
+        fitted: Examples that all particles have right.
+        loss_at_least: Least normalised loss asked for, nats per example.
+        loss_below: The normalised loss is below this, nats per example.
+        survival: Share of the particles that were in the level already.
+        log_volume: Natural log of the level's volume, by the product of the shares.
+        acceptance: Accepted proposals over proposals, by block.
+        correlation: Of the margins after the walk with those before, mean over examples; 1 is a walk that led nowhere.
+        families: Distinct ancestors of the particles at the last level that they do not remember.
+    """
+
+    fitted: int
+    loss_at_least: float
+    loss_below: float
+    survival: float
+    log_volume: float
+    acceptance: Mapping[str, float]
+    correlation: float
+    families: int
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What one run says about one set.
+
+    Args:
+        log_volume: Natural log of its volume; -inf if the run did not come there.
+        ceiling: Natural log of the volume of the smallest level around it that was reached while particles still mixed.
+        levels: How many levels it took.
+        families: The fewest families on the way.
+    """
+
+    log_volume: float
+    ceiling: float
+    levels: int
+    families: int
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Run:
+    """One run of splitting.
+
+    Args:
+        readings: One for each `Fits`.
+        theta: For each `Fits`, draws from it, correlated among themselves; none if it was not reached.
+        by_samples: For k = 1, ..., n: one for {the first k examples right}, classes in turn.
+        steps: The levels, in the order in which they were reached.
+        evaluations: Forward passes of one example.
+        particles: How many there were.
+    """
+
+    readings: tuple[Reading, ...]
+    theta: tuple[Float[Tensor, "K D"], ...]
+    by_samples: tuple[Reading, ...]
+    steps: tuple[Step, ...]
+    evaluations: float
+    particles: int
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Cloud:
+    """Particles in a level. Nothing here is ever changed in place."""
+
+    theta: Float[Tensor, "P D"]
+    seen: Seen
+    level: Level
+    moves: AbstractMoves
+    lineage: Lineage
+    reading: Reading  # of the level
+
+
+class Descent:
+    """The state of one run, and what all of its branches share."""
+
+    def __init__(
+        self,
+        moves: AbstractMoves,
+        order: Int64[Tensor, "n"],
+        plan: Plan,
+        *,
+        repeat: int,
+        listen: Callable[[Step, float], None],
+    ) -> None:
+        self.order, self.plan, self.listen = order, plan, listen
+        self.seed = derived_seed(plan.seed, repeat)
+        self.by_samples: dict[int, Reading] = {}
+        self.steps: list[Step] = []
+        self.evaluations = 0.0
+        theta = moves.draw(seed=derived_seed(self.seed, _DRAWS), indices=np.arange(plan.particles, dtype=np.uint64))
+        self.start = Cloud(
+            theta=theta,
+            seen=self._see(moves, theta),
+            level=Level.everything(moves.num_examples),
+            moves=moves,
+            lineage=Lineage(plan.particles),
+            reading=Reading(log_volume=0.0, ceiling=0.0, levels=0, families=plan.particles),
+        )
+
+    def run(self, accept: tuple[Fits, ...]) -> Run:
+        """One descent past all upper edges of the loss, and a branch off it for each lower edge."""
+        landed: dict[int, tuple[Cloud, bool]] = {}
+        cloud, alive = self._climb(self.start, self._fit)
+        fallen = _fallen(cloud.reading)
+        by_samples = [self.by_samples.get(k, fallen) for k in range(1, len(self.order) + 1)]
+        for which in sorted(range(len(accept)), key=lambda i: -accept[i].loss_below):
+            fits = accept[which]
+            if alive:
+                cloud, alive = self._climb(cloud, partial(_loss_rung, fits))
+            landed[which] = self._climb(cloud, partial(_bin_rung, fits)) if alive else (cloud, False)
+        ends = [landed[which] for which in range(len(accept))]
+        return Run(
+            readings=tuple(end.reading if there else _fallen(end.reading) for end, there in ends),
+            theta=tuple(end.theta if there else end.theta[:0] for end, there in ends),
+            by_samples=tuple(by_samples),
+            steps=tuple(self.steps),
+            evaluations=self.evaluations,
+            particles=self.plan.particles,
+        )
+
+    def _fit(self, cloud: Cloud) -> Rung | None:
+        if (cloud.level.margin_above >= 0).all():
+            return None
+        rung, start = fit_rung(cloud.seen, cloud.level, self.order), cloud.reading
+        for k, share in rung.fitted.items():
+            log_volume = start.log_volume + (math.log(share) if share > 0 else -math.inf)
+            self.by_samples[k] = replace(start, log_volume=log_volume, levels=start.levels + 1)
+        return rung
+
+    def _climb(self, cloud: Cloud, next_rung: Callable[[Cloud], Rung | None]) -> tuple[Cloud, bool]:
+        """Rung by rung to the goal. False if no particle went on, or the volume fell below the lowest of interest."""
+        while (rung := next_rung(cloud)) is not None:
+            if cloud.reading.log_volume < self.plan.lowest or not rung.survivors.any():
+                return cloud, False
+            cloud = self._step(cloud, rung)
+        return cloud, True
+
+    def _step(self, cloud: Cloud, rung: Rung) -> Cloud:
+        """Keeps every survivor, fills up with copies, walks."""
+        number, size = len(self.steps), len(rung.survivors)
+        survival = float(rung.survivors.double().mean())
+        parents = _parents(rung.survivors, derived_seed(self.seed, _RESAMPLING, number))
+        walked = cloud.moves.walk(
+            cloud.theta[parents],
+            rung.level,
+            seed=derived_seed(self.seed, _WALK, number),
+            streams=np.arange(size, dtype=np.uint64),
+            sweeps=self.plan.sweeps,
+        )
+        self.evaluations += walked.evaluations
+        seen = self._see(cloud.moves, walked.theta)
+        led = correlation(cloud.seen.margins[parents], seen.margins)
+        lineage = cloud.lineage.after(parents, memory(led, walked.accepted, size))
+        log_volume, families = cloud.reading.log_volume + math.log(survival), lineage.families
+        self.steps.append(
+            Step(
+                fitted=int((rung.level.margin_above >= 0).sum()),
+                loss_at_least=rung.level.loss_at_least,
+                loss_below=rung.level.loss_below,
+                survival=survival,
+                log_volume=log_volume,
+                acceptance={name: walked.accepted[name] / max(1, tried) for name, tried in walked.tried.items()},
+                correlation=led,
+                families=families,
+            )
+        )
+        self.listen(self.steps[-1], self.evaluations)
+        return Cloud(
+            theta=walked.theta,
+            seen=seen,
+            level=rung.level,
+            moves=cloud.moves.adapted(walked),
+            lineage=lineage,
+            reading=_after(cloud.reading, log_volume, families),
+        )
+
+    def _see(self, moves: AbstractMoves, theta: Tensor) -> Seen:
+        self.evaluations += theta.shape[0] * moves.num_examples
+        return moves.see(theta)
+
+
+def _parents(survivors: Tensor, seed: int) -> Int64[Tensor, "P"]:
+    """Numbers of the survivors, each at least once, and copies as even as can be, chance deciding who has one more."""
+    alive = survivors.nonzero().squeeze(1)
+    shuffled = alive[torch.from_numpy(np.random.Generator(np.random.Philox(seed)).permutation(len(alive)))]
+    rounds = -(-len(survivors) // len(alive))
+    return shuffled.repeat(rounds)[: len(survivors)]
+
+
+def _after(before: Reading, log_volume: float, families: int) -> Reading:
+    fewest = min(before.families, families)
+    ceiling = log_volume if fewest >= LEAST_FAMILIES else before.ceiling
+    return Reading(log_volume=log_volume, ceiling=ceiling, levels=before.levels + 1, families=fewest)
+
+
+def _fallen(last: Reading) -> Reading:
+    return replace(last, log_volume=-math.inf)
+
+
+def _loss_rung(fits: Fits, cloud: Cloud) -> Rung | None:
+    if cloud.level.loss_below <= next_above(fits.loss_below):
+        return None
+    return loss_rung(cloud.seen, cloud.level, loss_below=fits.loss_below)
+
+
+def _bin_rung(fits: Fits, cloud: Cloud) -> Rung | None:
+    if fits.loss_above == -math.inf or cloud.level.loss_at_least >= next_above(fits.loss_above):
+        return None
+    return rising_loss_rung(cloud.seen, cloud.level, loss_above=fits.loss_above)

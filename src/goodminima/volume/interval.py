@@ -1,0 +1,78 @@
+"""From the readings of independent runs to a volume with an interval."""
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import t as student
+
+from goodminima.volume.counting import Count, LogVolume
+from goodminima.volume.descent import Reading
+from goodminima.volume.memory import LEAST_FAMILIES
+
+
+class Outcome(StrEnum):
+    """How a measurement by splitting ended."""
+
+    SOLVED = "solved"
+    STOPPED_MIXING = "stopped mixing"  # or some runs did not arrive: a lower bound
+    EMPTY = "empty"  # or too small: no run arrived, an upper bound
+
+
+def outcome_of(readings: Sequence[Reading]) -> Outcome:
+    """EMPTY if no run arrived, SOLVED if all did and mixed on the way."""
+    arrived = [reading.log_volume > -math.inf for reading in readings]
+    if not any(arrived):
+        return Outcome.EMPTY
+    mixed = all(reading.families >= LEAST_FAMILIES for reading in readings)
+    return Outcome.SOLVED if mixed and all(arrived) else Outcome.STOPPED_MIXING
+
+
+def combine(readings: Sequence[Reading], *, particles: int, confidence: float = 0.95) -> LogVolume:
+    """The log volume that independent runs agree on.
+
+    - Where one level was enough in every run, they counted hits among independent draws: the exact binomial interval.
+    - Runs that mixed: the log of a run's product is normal to a good approximation, with mean log V - s^2 / 2, for the product
+      itself is unbiased. So log V is estimated by the mean plus s^2 / 2, with Student's t in place of the normal quantile,
+      and the variance s^2 / R + s^4 / (2 (R - 1)) of R runs.
+    - Where a run stopped mixing the product is unbiased still, but its mean is carried by runs that hardly ever happen,
+      and what is seen lies low. By Markov's inequality neither the mean of R products nor the R-th root of their product is
+      above V by more than a factor 1 / alpha and alpha^(-1 / R) with probability alpha: the better one, each at half of it.
+    - No run arrived: the volume is below that of the smallest level that was reached, the largest of the runs' values.
+
+    Args:
+        readings: One a run.
+        particles: Particles of a run.
+        confidence: Coverage of the interval.
+
+    Raises:
+        ValueError: If `confidence` is not between 0 and 1.
+
+    Reference: Zhou and Gao 1997 on intervals for lognormal means (Cox's); Markov's inequality.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
+    logs = np.array([reading.log_volume for reading in readings])
+    match outcome_of(readings):
+        case Outcome.EMPTY:
+            return LogVolume(None, -math.inf, max(reading.ceiling for reading in readings), confidence)
+        case Outcome.STOPPED_MIXING:
+            return LogVolume(None, _surely_below(logs, confidence), 0.0, confidence)
+    if all(reading.levels == 1 for reading in readings):
+        hits = int(np.rint(np.exp(logs) * particles).sum())
+        return Count(hits, particles * len(readings)).log_volume(confidence)
+    if len(logs) == 1:
+        return LogVolume(float(logs[0]), _surely_below(logs, confidence), 0.0, confidence)
+    runs, variance = len(logs), float(logs.var(ddof=1))
+    centre = float(logs.mean()) + variance / 2
+    error = math.sqrt(variance / runs + variance**2 / (2 * (runs - 1)))
+    half = float(student.ppf((1 + confidence) / 2, runs - 1)) * error
+    return LogVolume(min(centre, 0.0), centre - half, min(centre + half, 0.0), confidence)
+
+
+def _surely_below(logs: np.ndarray, confidence: float) -> float:
+    runs, alpha = len(logs), (1 - confidence) / 2
+    of_mean = float(logsumexp(logs)) - math.log(runs) + math.log(alpha)
+    return max(of_mean, float(logs.mean()) + math.log(alpha) / runs)

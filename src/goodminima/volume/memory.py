@@ -1,0 +1,73 @@
+"""Whether particles still mix: how much they remember of their ancestors, and how many of those they have."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+FORGOTTEN = 0.1  # a memory below this is none
+LEAST_FAMILIES = 8  # with fewer, particles no longer mix
+
+
+def correlation(before: Float[Tensor, "P n"], after: Float[Tensor, "P n"]) -> float:
+    """Correlation over the particles, mean over the columns; a column that never differs counts as remembered, 1.
+
+    >>> x = torch.tensor([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]])
+    >>> correlation(x, x.flip(0))
+    0.0
+    """
+    x, y = (part.double() - part.double().mean(dim=0) for part in (before, after))
+    scale = (x.square().sum(dim=0) * y.square().sum(dim=0)).sqrt()
+    return float(torch.where(scale > 0, (x * y).sum(dim=0) / scale, 1.0).nan_to_num(nan=1.0).mean())
+
+
+def memory(correlation: float, accepted: Mapping[str, int], particles: int) -> float:
+    """How much of their start particles remember after a walk, 0 to 1.
+
+    The correlation of what they predict, or the share of particles that a block of parameters did not move for at all,
+    exp(-accepted / particles), where that is more: predictions can change while a block stands still.
+
+    >>> round(memory(0.2, {"conv1": 10, "fc1": 1000}, particles=100), 3)
+    0.905
+    """
+    still = math.exp(-min(accepted.values()) / particles)
+    return min(1.0, max(0.0, correlation, still))
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Lineage:
+    """Who descends from whom, as far back as it is remembered.
+
+    Args:
+        particles: How many there are.
+        generations: For each resampling that is remembered, the parents and what their walk left of the memory.
+    """
+
+    particles: int
+    generations: tuple[tuple[Int64[Tensor, "P"], float], ...] = ()
+
+    def after(self, parents: Int64[Tensor, "P"], kept: float) -> "Lineage":
+        """The lineage after a resampling and a walk; what is forgotten by now is dropped."""
+        remembered, product = [], 1.0
+        for generation in reversed((*self.generations, (parents, kept))):
+            product *= generation[1]
+            if product < FORGOTTEN:
+                break
+            remembered.append(generation)
+        return Lineage(self.particles, tuple(reversed(remembered)))
+
+    @property
+    def families(self) -> int:
+        """Distinct ancestors of the particles in the oldest generation that they remember.
+
+        With a walk that forgets at once it is the number of particles; with one that stands still, it falls to one.
+        """
+        ancestors = torch.arange(self.particles)
+        for parents, _ in reversed(self.generations):
+            ancestors = parents[ancestors]
+        return len(ancestors.unique())

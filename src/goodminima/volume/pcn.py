@@ -1,0 +1,235 @@
+"""The general moves: any net through its population, any function of a vector, and every prior there is."""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt64
+from torch import Tensor, nn
+
+from goodminima.population import generator
+from goodminima.population.parameters import slots
+from goodminima.population.priors import AbstractPrior
+from goodminima.search.starts import derived_seed
+from goodminima.tasks.task import Examples
+from goodminima.volume.level import Level
+from goodminima.volume.moves import AbstractMoves, Seen, Walked
+from goodminima.volume.proposals import proposal_of
+from goodminima.volume.sight import AbstractSight, FunctionSight, NetSight
+
+_WANTED_ACCEPTANCE = (
+    0.25  # near what is best for random walks in many dimensions (Gelman, Roberts and Gilks 1996: 0.234)
+)
+_GAIN = 3.0  # strengths follow the acceptance so fast; they must keep up with sets that halve at every level
+_JITTER = (
+    1.0  # strengths of single proposals differ by up to e^1, for what is narrow in one direction may be wide in others
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Parameters that move together: a module's own, or all."""
+
+    name: str
+    columns: slice
+
+    @property
+    def size(self) -> int:
+        """How many parameters it has."""
+        return self.columns.stop - self.columns.start
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PcnMoves(AbstractMoves):
+    """Metropolis steps block by block: a random share f of a block moves by a step b with f b^2 of the block's strength.
+
+    Shares are log-uniform between one parameter and the whole block. At a given f b^2 a smooth constraint is left equally
+    often whatever the share, a constraint on single parameters less often the fewer of them move. Strengths follow the
+    acceptance of the level before.
+
+    Args:
+        sight: How members are seen.
+        net: What the prior asks for shapes: the net, or a stand-in with as many parameters.
+        prior: A box, a Gaussian or a sphere.
+        blocks: What moves together.
+        strengths: Mean squared step of each block, 0 to 1; 1 is a fresh draw.
+        proposals: Proposals a block and sweep.
+        threads: Groups of particles that walk at once.
+        like: An empty tensor of the dtype and device of theta.
+    """
+
+    sight: AbstractSight
+    net: nn.Module
+    prior: AbstractPrior
+    blocks: tuple[Block, ...]
+    strengths: tuple[float, ...]
+    proposals: int
+    threads: int
+    like: Tensor
+
+    @classmethod
+    def of_net(
+        cls,
+        net: nn.Module,
+        examples: Examples,
+        prior: AbstractPrior,
+        *,
+        proposals: int = 10,
+        threads: int = 1,
+        device: str = "cpu",
+    ) -> "PcnMoves":
+        """Moves for any module on some examples, a module's own parameters a block."""
+        blocks = blocks_of(net)
+        return cls(
+            sight=NetSight.of(net, examples.to(device)),
+            net=net,
+            prior=prior,
+            blocks=blocks,
+            strengths=(1.0,) * len(blocks),
+            proposals=proposals,
+            threads=threads,
+            like=torch.empty(0, device=device),
+        )
+
+    @classmethod
+    def of_function(
+        cls,
+        margins: Callable[[Float[Tensor, "P D"]], Float[Tensor, "P n"]],
+        dimension: int,
+        prior: AbstractPrior,
+        *,
+        losses: Callable[[Float[Tensor, "P D"]], Float[Tensor, "P"]] | None = None,
+        proposals: int = 10,
+        threads: int = 1,
+    ) -> "PcnMoves":
+        """Moves for {theta : all margins(theta) > 0}, in float64; one block."""
+
+        like = torch.empty(0, dtype=torch.float64)
+        return cls(
+            sight=FunctionSight(margins, margins(like.new_zeros(1, dimension)).shape[1], losses),
+            net=nn.ParameterList([torch.zeros(dimension)]),
+            prior=prior,
+            blocks=(Block("all", slice(0, dimension)),),
+            strengths=(1.0,),
+            proposals=proposals,
+            threads=threads,
+            like=like,
+        )
+
+    def __post_init__(self) -> None:
+        for name, value in (("proposals", self.proposals), ("threads", self.threads)):
+            if value < 1:
+                raise ValueError(f"PcnMoves.{name} must be at least 1, got {value}")
+
+    @property
+    def num_examples(self) -> int:
+        return self.sight.num_examples
+
+    def draw(self, *, seed: int, indices: UInt64[np.ndarray, "P"]) -> Float[Tensor, "P D"]:
+        return self.prior.draw(self.net, seed=seed, indices=indices).to(self.like)
+
+    def see(self, theta: Float[Tensor, "P D"]) -> Seen:
+        seen = self.sight.see(theta)
+        return Seen(seen.margins.cpu(), seen.losses.double().cpu())
+
+    def walk(
+        self, theta: Float[Tensor, "P D"], level: Level, *, seed: int, streams: UInt64[np.ndarray, "P"], sweeps: int
+    ) -> Walked:
+        rounds = sweeps * self.proposals
+        size = -(-len(theta) // self.threads)
+        groups = list(zip(theta.split(size), np.split(streams, range(size, len(streams), size)), strict=True))
+        with ThreadPoolExecutor(self.threads) as pool:
+            parts = list(pool.map(lambda group: self._walk(*group, level=level, seed=seed, rounds=rounds), groups))
+        accepted = {block.name: sum(part[1][which] for part in parts) for which, block in enumerate(self.blocks)}
+        tried = dict.fromkeys(accepted, rounds * len(theta))
+        ended = torch.cat([part[0] for part in parts])
+        return Walked(ended, tried, accepted, float(sum(tried.values()) * _asked(level)))
+
+    def _walk(
+        self, theta: Tensor, streams: UInt64[np.ndarray, "P"], *, level: Level, seed: int, rounds: int
+    ) -> tuple[Tensor, list[int]]:
+        propose, accepted = proposal_of(self.prior, self.net), [0] * len(self.blocks)
+        for number in range(rounds):
+            for which, (block, strength) in enumerate(zip(self.blocks, self.strengths, strict=True)):
+                chosen, step = _shares(block, strength, derived_seed(seed, number, which, 0), streams)
+                proposed = propose(
+                    theta,
+                    block.columns,
+                    chosen=chosen.to(theta.device),
+                    step=step.to(theta),
+                    seed=derived_seed(seed, number, which, 1),
+                    streams=streams,
+                )
+                taken = self._inside(proposed, level)
+                theta = torch.where(taken[:, None], proposed, theta)
+                accepted[which] += int(taken.sum())
+        return theta, accepted
+
+    def _inside(self, theta: Tensor, level: Level) -> Bool[Tensor, "P"]:
+        """Whether members are in a level, looking at no more examples than it asks for."""
+        if level.asks_for_loss:
+            seen = self.sight.see(theta)
+            return level.holds(seen.margins, seen.losses)
+        asked = (level.margin_above > -math.inf).nonzero().squeeze(1)
+        return (self.sight.margins_of(theta, asked) > level.margin_above[asked].to(theta.device)).all(dim=1)
+
+    def adapted(self, walked: Walked) -> "PcnMoves":
+        rates = [walked.accepted[block.name] / walked.tried[block.name] for block in self.blocks]
+        changes = [math.exp(2 * _GAIN * (rate - _WANTED_ACCEPTANCE)) for rate in rates]
+        return replace(
+            self, strengths=tuple(min(1.0, old * by) for old, by in zip(self.strengths, changes, strict=True))
+        )
+
+
+def _shares(
+    block: Block, strength: float, seed: int, streams: UInt64[np.ndarray, "P"]
+) -> tuple[Bool[Tensor, "P m"], Float[Tensor, "P 1"]]:
+    """Which parameters of a block every member moves, and how far: functions of the member's stream alone."""
+    chance = generator.uniform(seed, streams, 2 + block.size)
+    share = block.size ** (-0.5 - 0.5 * chance[:, :1].astype(np.float64))  # log-uniform in [1 / size, 1]
+    chosen = 0.5 + 0.5 * chance[:, 2:] < share
+    chosen[np.arange(len(chosen)), chance[:, 2:].argmin(axis=1)] = True  # nothing moved is an evaluation lost
+    step = np.minimum(1.0, np.sqrt(strength / share) * np.exp(_JITTER * chance[:, 1:2]))
+    return torch.from_numpy(chosen), torch.from_numpy(step)
+
+
+def blocks_of(net: nn.Module) -> tuple[Block, ...]:
+    """A block for every module with parameters of its own: `conv1`, `fc1`, or the class's name with a number.
+
+    >>> [block.name for block in blocks_of(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)))]
+    ['fc1', 'fc2']
+    """
+    found: list[Block] = []
+    owners: list[str] = []
+    counts: dict[str, int] = {}
+    for slot in slots(net):
+        owner = slot.name.rpartition(".")[0]
+        if owners and owners[-1] == owner:
+            found[-1] = replace(found[-1], columns=slice(found[-1].columns.start, slot.stop))
+            continue
+        kind = _kind(net.get_submodule(owner))
+        counts[kind] = counts.get(kind, 0) + 1
+        owners.append(owner)
+        found.append(Block(f"{kind}{counts[kind]}", slice(slot.start, slot.stop)))
+    return tuple(found)
+
+
+def _kind(module: nn.Module) -> str:
+    match module:
+        case nn.Linear():
+            return "fc"
+        case nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
+            return "conv"
+        case _:
+            return type(module).__name__.lower()
+
+
+def _asked(level: Level) -> int:
+    """Examples that a look at a level takes."""
+    return len(level.margin_above) if level.asks_for_loss else int((level.margin_above > -math.inf).sum())

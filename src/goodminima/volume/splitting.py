@@ -1,0 +1,213 @@
+"""Multilevel splitting: volumes far below what counting reaches, and uniform draws from the sets.
+
+Particles drawn from the prior descend through nested levels; at each, those that are in it already are kept and copied
+until there are as many as before, and all of them walk within it. The volume is the product of the shares kept.
+
+Reference: Kahn and Harris 1951; Cerou, Del Moral, Furon and Guyader 2012 (levels chosen by the particles).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from goodminima.population.population import Population
+from goodminima.population.priors import AbstractPrior, Cube
+from goodminima.search.fits import Fits
+from goodminima.search.screening import interleaved
+from goodminima.tasks.task import Examples, Task
+from goodminima.volume.counting import LogVolume
+from goodminima.volume.descent import Descent, Plan, Run, Step
+from goodminima.volume.interval import Outcome, combine, outcome_of
+from goodminima.volume.moves import AbstractMoves
+from goodminima.volume.pcn import PcnMoves
+
+_ANY_FIT = Fits()
+_LOWEST = -2500.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """Where a measurement stands, for whoever listens.
+
+    Args:
+        repeat: Number of the run, from 0.
+        repeats: How many there will be.
+        step: The level just reached.
+        evaluations: Forward passes of one example by this run so far.
+    """
+
+    repeat: int
+    repeats: int
+    step: Step
+    evaluations: float
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Split:
+    """What splitting measured.
+
+    Args:
+        net: The net; None for the volume of a plain function's set.
+        accept: The sets.
+        runs: The independent runs: levels, acceptance, families, and one reading for each set.
+        task: Name of the task.
+    """
+
+    net: nn.Module | None
+    accept: tuple[Fits, ...]
+    runs: tuple[Run, ...]
+    task: str
+
+    @property
+    def log_volume(self) -> LogVolume:
+        """Natural log of the prior probability of the only set, with its 95 % interval; `volume` serves several sets."""
+        if len(self.accept) != 1:
+            raise ValueError(f"log_volume needs a single Fits, got {len(self.accept)}: use volume(which)")
+        return self.volume()
+
+    def volume(self, which: int = 0, *, confidence: float = 0.95) -> LogVolume:
+        """Natural log of the prior probability of set number `which`; a bound where `outcome(which)` says why."""
+        readings = [run.readings[which] for run in self.runs]
+        return combine(readings, particles=self.runs[0].particles, confidence=confidence)
+
+    def outcome(self, which: int = 0) -> Outcome:
+        """How the measurement of set number `which` ended."""
+        return outcome_of([run.readings[which] for run in self.runs])
+
+    @property
+    def status(self) -> Outcome:
+        """SOLVED if every set's volume was measured, else what the first other one is."""
+        outcomes = [self.outcome(which) for which in range(len(self.accept))]
+        return next((outcome for outcome in outcomes if outcome is not Outcome.SOLVED), Outcome.SOLVED)
+
+    @property
+    def by_samples(self) -> tuple[tuple[int, LogVolume], ...]:
+        """For k = 1, 2, ...: the volume of all that have the first k examples right, classes in turn."""
+        columns = zip(*(run.by_samples for run in self.runs), strict=True)
+        return tuple((k, combine(column, particles=self.runs[0].particles)) for k, column in enumerate(columns, 1))
+
+    @property
+    def evaluations(self) -> float:
+        """Forward passes of one example, all runs together."""
+        return sum(run.evaluations for run in self.runs)
+
+    def theta(self, which: int = 0) -> Float[Tensor, "K D"]:
+        """Uniform draws from set number `which`, those of one run correlated; none from runs that did not arrive."""
+        return torch.cat([run.theta[which] for run in self.runs])
+
+    def population(self, which: int = 0) -> Population:
+        """`theta(which)` as members of the net."""
+        if self.net is None:
+            raise ValueError("population needs a net, and this is the volume of a function's set: use theta(which)")
+        return Population(self.net, self.theta(which))
+
+
+def split_volume(
+    net: nn.Module,
+    task: Task,
+    *,
+    prior: AbstractPrior | None = None,
+    accept: Fits | Sequence[Fits] = _ANY_FIT,
+    particles: int = 256,
+    sweeps: int = 6,
+    repeats: int = 5,
+    seed: int = 0,
+    lowest: float = _LOWEST,
+    threads: int = 1,
+    device: str = "cpu",
+    listen: Callable[[Stage], None] | None = None,
+    moves: AbstractMoves | None = None,
+) -> Split:
+    """The volume of the parameters that fit a task, by multilevel splitting, and draws from them.
+
+    One descent serves all sets: examples are fitted one after another, classes in turn, then the normalised loss falls past
+    every upper edge; a bin's lower edge is reached by a branch. The result is a function of (net, task, prior, accept,
+    particles, sweeps, repeats, seed, lowest, moves).
+
+    Args:
+        net: Any module.
+        task: Its `train` decides; its `test` is never seen.
+        prior: What volumes are measured by, `Cube(1.0)` unless given.
+        accept: One `Fits`, or several.
+        particles: Particles of a run; the variance of a run's log volume is at best levels / particles.
+        sweeps: How often all blocks of parameters are moved at each level.
+        repeats: Independent runs. Intervals come from between them alone.
+        seed: Seed of everything.
+        lowest: Natural log of the volume below which a run gives up: the set may well be empty.
+        threads: Threads to be used; they change no number.
+        device: Where members are evaluated.
+        listen: Called after every level.
+        moves: How particles are drawn and walk, in place of `prior` and `device`.
+
+    Raises:
+        ValueError: For an option out of range.
+
+    Cost: particles x sweeps x proposals forward passes of the examples asked for, a level and run; log2(1 / V) levels.
+    """
+    accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
+    if moves is None:
+        moves = PcnMoves.of_net(net, task.train, prior or Cube(), threads=threads, device=device)
+    if moves.num_examples != len(task.train):
+        raise ValueError(f"moves are about {moves.num_examples} examples, but {task.name} has {len(task.train)}")
+    places = interleaved(Examples(torch.arange(len(task.train), dtype=torch.float64), task.train.y.cpu())).x.long()
+    plan = Plan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, lowest=lowest)
+    runs = _descend(moves, places, accepted, plan, listen)
+    return Split(net=net, accept=accepted, runs=runs, task=task.name)
+
+
+def volume_where(
+    margins: Callable[[Float[Tensor, "P D"]], Float[Tensor, "P n"]],
+    *,
+    dimension: int,
+    prior: AbstractPrior | None = None,
+    losses: Callable[[Float[Tensor, "P D"]], Float[Tensor, "P"]] | None = None,
+    accept: Fits | Sequence[Fits] = _ANY_FIT,
+    particles: int = 256,
+    sweeps: int = 6,
+    repeats: int = 5,
+    seed: int = 0,
+    lowest: float = _LOWEST,
+    threads: int = 1,
+    listen: Callable[[Stage], None] | None = None,
+) -> Split:
+    """The volume of {theta : all margins(theta) > 0}, or of what `accept` says of `losses` there, for plain functions.
+
+    Args:
+        margins: float64 (P, D) -> (P, n); each should grow towards the set, for splitting follows it there.
+        dimension: D.
+        prior: What volumes are measured by, `Cube(1.0)` unless given.
+        losses: float64 (P, D) -> (P,), in place of the normalised loss.
+
+    The other arguments and the result are those of `split_volume`.
+
+    >>> corner = volume_where(lambda theta: theta, dimension=20, repeats=3)  # an orthant
+    >>> corner.log_volume.low < -20 * math.log(2) < corner.log_volume.high
+    True
+    """
+    accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
+    moves = PcnMoves.of_function(margins, dimension, prior or Cube(), losses=losses, threads=threads)
+    plan = Plan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, lowest=lowest)
+    runs = _descend(moves, torch.arange(moves.num_examples), accepted, plan, listen)
+    return Split(net=None, accept=accepted, runs=runs, task="a function")
+
+
+def _descend(
+    moves: AbstractMoves, order: Tensor, accept: tuple[Fits, ...], plan: Plan, listen: Callable[[Stage], None] | None
+) -> tuple[Run, ...]:
+    if not accept:
+        raise ValueError("accept needs at least one Fits")
+
+    def one(repeat: int) -> Run:
+        def heard(step: Step, evaluations: float) -> None:
+            if listen is not None:
+                listen(Stage(repeat=repeat, repeats=plan.repeats, step=step, evaluations=evaluations))
+
+        return Descent(moves, order, plan, repeat=repeat, listen=heard).run(accept)
+
+    return tuple(one(repeat) for repeat in range(plan.repeats))
