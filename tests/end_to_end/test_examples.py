@@ -13,6 +13,7 @@ PROMISES = {
     "03_two_machines.py": "the same as in one go: True",
     "04_sgd_at_the_same_loss.py": "trained: ",
     "05_train_without_gradients.py": "100% of the wedge right",
+    "06_volumes.py": "solved, all 11 points right",
 }
 
 

@@ -16,9 +16,9 @@ from goodminima.population.parameters import slots
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.starts import derived_seed
 from goodminima.tasks.task import Examples
+from goodminima.volume.kernels import proposal_of
 from goodminima.volume.level import Level
 from goodminima.volume.moves import AbstractMoves, Seen, Walked
-from goodminima.volume.proposals import proposal_of
 from goodminima.volume.sight import AbstractSight, FunctionSight, NetSight
 
 _WANTED_ACCEPTANCE = (
@@ -126,6 +126,7 @@ class PcnMoves(AbstractMoves):
         for name, value in (("proposals", self.proposals), ("threads", self.threads)):
             if value < 1:
                 raise ValueError(f"PcnMoves.{name} must be at least 1, got {value}")
+        proposal_of(self.prior, self.net)  # raises for a prior that it does not know
 
     @property
     def num_examples(self) -> int:
