@@ -6,14 +6,16 @@ can be compared with less noise than their standard errors say.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
+from goodminima.experiments.measured import in_log10, said_of, split_told
 from goodminima.nets import LeNet, LinearModel
 from goodminima.population import Cube, FanOut, Population
 from goodminima.search import Fits, Found, guess_and_check
@@ -54,12 +56,14 @@ def two_class_cell(
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Minima:
-    """What a method found: the minima kept in each asked bin, None where there are none."""
+    """What a method found: the minima kept in each asked bin, None where there are none; the rest is for the outcome."""
 
     net: nn.Module
     thetas: list[Tensor | None]
     effort: str
     counts: Mapping[str, int]
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def run_two_class(cell: Cell, context: Context) -> Outcome:
@@ -67,7 +71,8 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
 
     Settings read from the scale: `keep` minima averaged per bin and replicate; `wanted` in each bin before the search
     stops; `budget` of guesses; by method of training, `members` of a block and `member_images`, the most members times
-    their training images; `lowest_loss` by method and sample count, below which no bin is asked for; `lenet_lr`.
+    their training images; `lowest_loss` by method and sample count, below which no bin is asked for; `lenet_lr`;
+    `splitting`, arguments of `split_volume`.
     """
     settings = context.scale_settings
     task = image_task(context, num_samples=cell.settings["samples"])
@@ -77,8 +82,8 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
     found = _SEARCHES[cell.settings["method"]](cell, context, task, asked)
     values = dict(zip(map(str, asked), _test_accuracies(found, task), strict=True))
     empty = [str(fits) for fits, theta in zip(asked, found.thetas, strict=True) if theta is None]
-    note = f"{found.effort} ended with none in {', '.join(empty)}" if empty else ""
-    return Outcome(values=values, counts=found.counts, note=note)
+    notes = [f"{found.effort} ended with none in {', '.join(empty)}"] if empty else []
+    return Outcome(values=values, counts=found.counts, arrays=found.arrays, note="; ".join([*notes, *found.notes]))
 
 
 def image_task(context: Context, *, num_samples: int) -> Task:
@@ -103,6 +108,32 @@ def _guess(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Mini
         listen=_listener(context, wanted=settings["wanted"], unit="guesses"),
     )
     return _minima(found, tries=found.guesses, unit="guesses", counts={})
+
+
+def _split(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Minima:
+    """Uniform draws from each bin by splitting; `keep` of each run, which are copies of one another least of all."""
+    net = lenet_for(task, width=cell.settings.get("width", _WIDTH))
+    split = split_told(
+        net,
+        task,
+        context,
+        prior=cell.settings.get("prior"),
+        accept=asked,
+        seed=context.key("splitting", cell.name),
+        settings=context.scale_settings["splitting"],
+    )
+    keep = context.scale_settings["keep"]
+    kept = [torch.cat([run.theta[which][:keep] for run in split.runs]) for which in range(len(asked))]
+    said = {which: said_of(split, which) for which in range(len(asked))}
+    return _Minima(
+        net=net,
+        thetas=[theta if len(theta) else None for theta in kept],
+        effort="splitting",
+        counts={"evaluations": round(split.evaluations)}
+        | {f"kept {fits}": len(t) for fits, t in zip(asked, kept, strict=True)},
+        arrays={"log10 volume": np.stack([in_log10(split.volume(which)) for which in range(len(asked))])},
+        notes=tuple(f"{asked[which]} {what}" for which, what in said.items() if what),
+    )
 
 
 def _sgd(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Minima:
@@ -153,6 +184,7 @@ _SEARCHES: Mapping[str, Callable[[Cell, Context, Task, list[Fits]], _Minima]] = 
     "gc": _guess,
     "sgd": _sgd,
     "linear": _linear,
+    "splitting": _split,
 }
 
 
