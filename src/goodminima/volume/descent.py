@@ -44,8 +44,8 @@ class Plan:
         for name, least in (("particles", 16), ("sweeps", 1), ("repeats", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not self.plan.lowest < 0:
-            raise ValueError(f"lowest is the log of a probability and must be below 0, got {self.plan.lowest}")
+        if not self.lowest < 0:
+            raise ValueError(f"lowest is the log of a probability and must be below 0, got {self.lowest}")
 
 
 @final

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from goodminima.population import generator
 from goodminima.population.priors import AbstractBox, AbstractPrior, Gaussian, Sphere
+from goodminima.search.starts import derived_seed
 
 
 class AbstractProposal(ABC):
@@ -104,11 +105,8 @@ class OnSphere(AbstractProposal):
         seed: int,
         streams: UInt64[np.ndarray, "P"],
     ) -> Float[Tensor, "P D"]:
-        norms = [
-            np.random.Generator(np.random.Philox(key=[seed, int(stream)])).chisquare(theta.shape[1])
-            for stream in streams
-        ]
-        radius = torch.tensor(norms).sqrt()[:, None].to(theta)
+        fresh = torch.from_numpy(generator.normal(derived_seed(seed, 0), streams, theta.shape[1])).to(theta)
+        radius = fresh.norm(dim=1, keepdim=True)
         gaussian = Autoregressive(1.0)(
             theta * (radius / self.norm), columns, chosen=chosen, step=step, seed=seed, streams=streams
         )
