@@ -137,15 +137,16 @@ def split_told(
     )
 
 
-def run_logs(split: Split, which: int = 0) -> np.ndarray:
-    """Natural log of the volume of set number `which` by each run that came there."""
-    logs = np.array([run.readings[which].log_volume for run in split.runs])
-    return logs[np.isfinite(logs)]
+def run_logs(split: Split) -> np.ndarray:
+    """(sets, runs): natural log of each set's volume by each run, -inf where a run did not come there."""
+    readings = [[reading.log_volume for reading in run.readings] for run in split.runs]
+    return np.array(readings).T
 
 
-def log10_error(split: Split, which: int = 0) -> float | None:
-    """Standard error of log10 V between runs; None of fewer than two."""
-    logs = run_logs(split, which) / LOG10
+def log10_error(split: Split) -> float | None:
+    """Standard error of the first set's log10 V between runs; None if fewer than two came there."""
+    logs = run_logs(split)[0] / LOG10
+    logs = logs[np.isfinite(logs)]
     return float(logs.std(ddof=1) / math.sqrt(len(logs))) if len(logs) > 1 else None
 
 
@@ -154,14 +155,14 @@ def in_log10(volume: LogVolume) -> np.ndarray:
     return np.array([volume.low, math.nan if volume.estimate is None else volume.estimate, volume.high]) / LOG10
 
 
-def said_of(split: Split, which: int = 0) -> str:
-    """What a footnote says of a set that was not measured; empty where it was."""
-    volume = split.volume(which)
-    match split.outcome(which):
+def said_of(split: Split) -> str:
+    """What a footnote says of the only set where its volume is merely bounded; empty where it was measured."""
+    volume, arrived = split.log_volume, np.isfinite(run_logs(split)[0]).sum()
+    match split.status:
         case Outcome.SOLVED:
             return ""
         case Outcome.EMPTY:
             return f"no run came there: log10 V <= {volume.high / LOG10:.1f} (95 %)"
         case Outcome.STOPPED_MIXING:
-            arrived = f"{len(run_logs(split, which))} of {len(split.runs)} runs came there"
-            return f"stopped mixing, {arrived}: log10 V >= {volume.low / LOG10:.1f} (95 %)"
+            bound = f"log10 V >= {volume.low / LOG10:.1f} (95 %)"
+            return f"stopped mixing, {arrived} of {len(split.runs)} runs came there: {bound}"

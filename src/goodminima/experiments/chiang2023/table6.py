@@ -44,12 +44,12 @@ TABLE6 = Experiment(
             },
         ),
         "laptop": Scale(
-            replicates=10,
+            replicates=12,
             settings={
                 "wanted": 1, "keep": 10, "budget": 1_000_000,
-                "splitting": {"particles": 128, "sweeps": 3, "repeats": 1},
+                "splitting": {"particles": 128, "sweeps": 6, "repeats": 1},
             },
-            replicates_of={f"w={width:g}/splitting": 3 for width in _PRINTED},
+            replicates_of={f"w={width:g}/splitting": 8 for width in _PRINTED},
         ),
         "paper": Scale(
             replicates=175,

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
-from goodminima.experiments.measured import in_log10, said_of, split_told
+from goodminima.experiments.measured import LOG10, run_logs, split_told
 from goodminima.nets import LeNet, LinearModel
 from goodminima.population import Cube, FanOut, Population
 from goodminima.search import Fits, Found, guess_and_check
 from goodminima.tasks import Task, few_shot, load_images
 from goodminima.train import SGD, Trained, train_into_bins
+from goodminima.volume import Outcome as Ended
 
 METHODS = {
     "gc": ("LeNet", "G&C"),
@@ -124,15 +125,15 @@ def _split(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Mini
     )
     keep = context.scale_settings["keep"]
     kept = [torch.cat([run.theta[which][:keep] for run in split.runs]) for which in range(len(asked))]
-    said = {which: said_of(split, which) for which in range(len(asked))}
+    mixed = np.array([split.outcome(which) is Ended.SOLVED for which in range(len(asked))])
+    doubtful = [str(fits) for fits, mixes, theta in zip(asked, mixed, kept, strict=True) if len(theta) and not mixes]
     return _Minima(
         net=net,
         thetas=[theta if len(theta) else None for theta in kept],
         effort="splitting",
-        counts={"evaluations": round(split.evaluations)}
-        | {f"kept {fits}": len(t) for fits, t in zip(asked, kept, strict=True)},
-        arrays={"log10 volume": np.stack([in_log10(split.volume(which)) for which in range(len(asked))])},
-        notes=tuple(f"{asked[which]} {what}" for which, what in said.items() if what),
+        counts={"evaluations": round(split.evaluations)},
+        arrays={"log10 volume": run_logs(split) / LOG10, "mixed": mixed},
+        notes=(f"particles stopped mixing on the way to {', '.join(doubtful)}",) if doubtful else (),
     )
 
 

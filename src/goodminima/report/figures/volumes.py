@@ -1,6 +1,7 @@
 """Pictures of volumes: two boundaries through the slabs, nets of growing width, priors of growing range, growing samples."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from goodminima.experiments.chiang2023.figure3 import EXTENT
-from goodminima.experiments.experiment import Cell, Experiment
+from goodminima.experiments.experiment import Cell, Experiment, Outcome
 from goodminima.report.figures.parts import BLUE, COLOURS, GREEN, GREY, ORANGE, finished
 
 if TYPE_CHECKING:
@@ -121,18 +122,25 @@ def _accuracies(ax: Axes, points: list[tuple[float, Cell, str]], results: "Resul
 
 
 def _bin_volumes(ax: Axes, results: "Results") -> None:
-    """log10 V of each bin against the width, by splitting: mean over the replicates that measured it."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for cell in results.cells:
-        for number, measure in enumerate(cell.measures):
-            stored = [o.arrays["log10 volume"] for o in results.outcomes(cell.name) if "log10 volume" in o.arrays]
-            seen = [each[number, 1] for each in stored if number < len(each) and np.isfinite(each[number, 1])]
-            if seen:
-                found.setdefault(measure, []).append((cell.settings["width"], float(np.mean(seen))))
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, max(1, len(found))))
-    for colour, (measure, points) in zip(colours, found.items(), strict=True):
-        ax.plot(*zip(*points, strict=True), color=colour, marker="o", ms=3, lw=1, label=measure)
+    """log10 V of each bin against the width by splitting: mean over runs, hollow where one stopped mixing."""
+    cells = [cell for cell in results.cells if cell.settings["optimizer"] == "splitting"]
+    stored = {cell.settings["width"]: results.outcomes(cell.name) for cell in cells if results.outcomes(cell.name)}
+    measures = cells[0].measures if cells else ()
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(measures)))
+    for number, (measure, colour) in enumerate(zip(measures, colours, strict=True)):
+        found = {width: _mean_log10(outcomes, number) for width, outcomes in stored.items()}
+        ax.plot(found.keys(), [mean for mean, _ in found.values()], color=colour, lw=1, label=measure)
+        for width, (mean, mixed) in found.items():
+            ax.plot(width, mean, "o", ms=3.5, color=colour, markerfacecolor=colour if mixed else "white")
     ax.set_title("log10 V of the bins, splitting", fontsize=9)
+
+
+def _mean_log10(outcomes: Sequence[Outcome], number: int) -> tuple[float, bool]:
+    """Mean over the runs of all replicates that came to bin `number`, and whether all of them mixed."""
+    asked = [outcome.arrays for outcome in outcomes if number < len(outcome.arrays["mixed"])]
+    logs = np.concatenate([arrays["log10 volume"][number] for arrays in asked]) if asked else np.empty(0)
+    logs = logs[np.isfinite(logs)]
+    return (float(logs.mean()) if len(logs) else math.nan), all(arrays["mixed"][number] for arrays in asked)
 
 
 def accuracy_by_sampling(experiment: Experiment, results: "Results") -> Figure:
