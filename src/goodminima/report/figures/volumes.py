@@ -129,7 +129,7 @@ def _bin_volumes(ax: Axes, results: "Results") -> None:
     colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(measures)))
     for number, (measure, colour) in enumerate(zip(measures, colours, strict=True)):
         found = {width: _mean_log10(outcomes, number) for width, outcomes in stored.items()}
-        ax.plot(found.keys(), [mean for mean, _ in found.values()], color=colour, lw=1, label=measure)
+        ax.plot(list(found), [mean for mean, _ in found.values()], color=colour, lw=1, label=measure)
         for width, (mean, mixed) in found.items():
             ax.plot(width, mean, "o", ms=3.5, color=colour, markerfacecolor=colour if mixed else "white")
     ax.set_title("log10 V of the bins, splitting", fontsize=9)
