@@ -15,7 +15,7 @@ from goodminima.volume import Level, PcnMoves, Walked
 from goodminima.volume.pcn import blocks_of
 
 FALSE_ALARM = 1e-6
-PRIORS = [Cube(1.0), FanOut(), Gaussian(0.7), Sphere(1.5)]
+PRIORS = [Cube(1.0), FanOut(), Gaussian(0.7), Sphere(1.0)]
 
 
 def _margins(theta: Tensor) -> Tensor:
@@ -25,8 +25,8 @@ def _margins(theta: Tensor) -> Tensor:
 
 def _moves(prior: AbstractPrior, strength: float, threads: int = 1) -> PcnMoves:
     moves = PcnMoves.of_function(_margins, 4, prior, losses=lambda theta: theta[:, 0].abs(), threads=threads)
-    walked = Walked(torch.empty(0, 4), {"all": 100}, {"all": int(100 * strength)}, 0.0)
-    return moves.adapted(walked)
+    tried = {block.name: 100 for block in moves.blocks}
+    return moves.adapted(Walked(torch.empty(0, 4), tried, dict.fromkeys(tried, int(100 * strength)), 0.0))
 
 
 def _members(moves: PcnMoves, level: Level, count: int) -> Tensor:
@@ -60,7 +60,7 @@ def test_a_walk_leaves_the_prior_within_a_level_as_it_is(prior: AbstractPrior, l
     for functional in functionals:
         sample, reference = functional(walked.theta).numpy(), functional(members[half:]).numpy()
         if isinstance(prior, Sphere):
-            np.testing.assert_allclose(walked.theta.norm(dim=1).numpy(), 1.5, rtol=1e-6)
+            np.testing.assert_allclose(walked.theta.norm(dim=1).numpy(), 1.0, rtol=1e-6)
         if np.ptp(reference) > 1e-6:
             assert stats.ks_2samp(sample, reference).pvalue > FALSE_ALARM
 
@@ -90,8 +90,8 @@ def test_nets_walk_within_their_level(path: str) -> None:
     walked = moves.walk(members, level, seed=1, streams=np.arange(len(members), dtype=np.uint64), sweeps=4)
     ended = moves.see(walked.theta)
     assert level.holds(ended.margins, ended.losses).all()
-    assert walked.tried == {"fc1": 12 * len(members), "fc2": 12 * len(members)}
-    assert walked.evaluations == 2 * 12 * len(members) * len(task.train)
+    assert walked.tried == dict.fromkeys(("fc1", "fc2", "fc1 in part", "fc2 in part"), 12 * len(members))
+    assert walked.evaluations == 4 * 12 * len(members) * len(task.train)
     assert all(0 < walked.accepted[name] < walked.tried[name] for name in walked.tried)
     assert walked.theta.abs().max() <= 1
 
@@ -110,7 +110,7 @@ def test_any_module_walks() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.LayerNorm(3), nn.Linear(3, 2))
     examples = Examples(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1]))
     moves = PcnMoves.of_net(net, examples, Gaussian(1.0), proposals=2)
-    assert [block.name for block in moves.blocks] == ["fc1", "layernorm1", "fc2"]
+    assert [block.name for block in moves.blocks[:4]] == ["fc1", "layernorm1", "fc2", "fc1 in part"]
     theta = moves.draw(seed=0, indices=np.arange(40, dtype=np.uint64))
     walked = moves.walk(theta, Level.everything(2), seed=1, streams=np.arange(40, dtype=np.uint64), sweeps=2)
     assert walked.accepted == walked.tried  # nothing is asked, so nothing is refused
@@ -127,9 +127,9 @@ def test_blocks_are_modules_with_parameters_of_their_own() -> None:
 
 def test_strengths_follow_the_acceptance() -> None:
     moves = _moves(Cube(1.0), 1.0)
-    assert moves.strengths == (1.0,)
-    none = Walked(torch.empty(0, 4), {"all": 10}, {"all": 0}, 0.0)
-    assert moves.adapted(none).strengths[0] == pytest.approx(math.exp(-1.5))
+    assert moves.strengths == (1.0, 1.0)
+    walked = Walked(torch.empty(0, 4), {"all": 10, "all in part": 8}, {"all": 0, "all in part": 1}, 0.0)
+    assert moves.adapted(walked).strengths == pytest.approx((0.1**2, 0.5**2))
 
 
 def test_priors_without_a_kernel_are_named() -> None:

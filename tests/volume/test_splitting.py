@@ -217,7 +217,7 @@ def test_listeners_hear_every_level() -> None:
 
 def test_a_run_counts_its_evaluations() -> None:
     """The draws, and after every level the walk, over the examples asked for, and one look at all."""
-    split = volume_where(lambda theta: theta, dimension=1, repeats=1, particles=32, sweeps=2)
+    split = volume_where(lambda theta: theta + 0.8, dimension=1, repeats=1, particles=32, sweeps=2)
     assert split.evaluations == 32 + 2 * 10 * 32 + 32
 
 

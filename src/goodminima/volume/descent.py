@@ -107,7 +107,7 @@ class Run:
     """
 
     readings: tuple[Reading, ...]
-    theta: tuple[Float[Tensor, "K D"], ...]
+    theta: tuple[Float[Tensor, "_ D"], ...]
     by_samples: tuple[Reading, ...]
     steps: tuple[Step, ...]
     evaluations: float

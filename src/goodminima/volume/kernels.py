@@ -1,4 +1,4 @@
-"""Proposals that leave a prior invariant: a share of some coordinates moves, by a little or all the way."""
+"""Proposals that leave a prior invariant: some coordinates of a block move, by a little or all the way."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,56 +14,55 @@ from goodminima.population.priors import AbstractBox, AbstractPrior, Gaussian, S
 from goodminima.search.starts import derived_seed
 
 
-class AbstractProposal(ABC):
+class AbstractKernel(ABC):
     """A kernel reversible with respect to a prior. At step 1 the chosen coordinates are drawn afresh, at 0 they stay."""
+
+    whole: bool = False  # whether a block must be all of theta
 
     @abstractmethod
     def __call__(
         self,
-        theta: Float[Tensor, "P D"],
+        here: Float[Tensor, "P m"],
         columns: slice,
         *,
         chosen: Bool[Tensor, "P m"],
         step: Float[Tensor, "P 1"],
         seed: int,
         streams: UInt64[np.ndarray, "P"],
-    ) -> Float[Tensor, "P D"]:
-        """New members that differ from `theta` in the chosen ones of `columns`, by a step in (0, 1] a member."""
+    ) -> Float[Tensor, "P m"]:
+        """What stands in `columns` of theta, with the chosen coordinates moved by a step in (0, 1] a member."""
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class InBox(AbstractProposal):
+class InBox(AbstractKernel):
     """A walk reflected at the walls of the box: uniform within 2 step half widths, so that at step 1 it ends anywhere.
 
-    Differs from the Gaussianised form (Cotter et al. 2013 behind the inverse normal distribution function) in cost alone:
-    no transcendental function a coordinate, which would be dearer than a forward pass of a small net.
+    Differs from the Gaussianised form, Autoregressive behind the normal distribution function, in cost alone: no
+    transcendental function a coordinate, which would be dearer than a forward pass of a small net.
     """
 
     half_widths: Float32[np.ndarray, "D"]
 
     def __call__(
         self,
-        theta: Float[Tensor, "P D"],
+        here: Float[Tensor, "P m"],
         columns: slice,
         *,
         chosen: Bool[Tensor, "P m"],
         step: Float[Tensor, "P 1"],
         seed: int,
         streams: UInt64[np.ndarray, "P"],
-    ) -> Float[Tensor, "P D"]:
-        wall = torch.from_numpy(self.half_widths[columns]).to(theta)
-        uniform = torch.from_numpy(generator.uniform(seed, streams, len(wall))).to(theta)
-        here = theta[:, columns]
-        folded = torch.remainder(here + wall + 2 * step * wall * uniform, 4 * wall)
-        moved = theta.clone()
-        moved[:, columns] = torch.where(chosen, wall - (folded - 2 * wall).abs(), here)
-        return moved
+    ) -> Float[Tensor, "P m"]:
+        wall = torch.from_numpy(self.half_widths[columns]).to(here)
+        uniform = torch.from_numpy(generator.uniform(seed, streams, len(wall))).to(here)
+        folded = torch.remainder(here + wall * (1 + 2 * step * uniform), 4 * wall)
+        return torch.where(chosen, wall - (folded - 2 * wall).abs(), here)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Autoregressive(AbstractProposal):
+class Autoregressive(AbstractKernel):
     """sqrt(1 - step^2) theta + step xi with xi from the Gaussian prior: preconditioned Crank-Nicolson.
 
     Reference: Cotter, Roberts, Stuart and White 2013, section 4.2; Neal 1999.
@@ -73,48 +72,44 @@ class Autoregressive(AbstractProposal):
 
     def __call__(
         self,
-        theta: Float[Tensor, "P D"],
+        here: Float[Tensor, "P m"],
         columns: slice,
         *,
         chosen: Bool[Tensor, "P m"],
         step: Float[Tensor, "P 1"],
         seed: int,
         streams: UInt64[np.ndarray, "P"],
-    ) -> Float[Tensor, "P D"]:
-        here = theta[:, columns]
-        normal = torch.from_numpy(generator.normal(seed, streams, here.shape[1])).to(theta)
-        moved = theta.clone()
-        moved[:, columns] = torch.where(chosen, (1 - step**2).sqrt() * here + step * self.std * normal, here)
-        return moved
+    ) -> Float[Tensor, "P m"]:
+        normal = torch.from_numpy(generator.normal(seed, streams, here.shape[1])).to(here)
+        return torch.where(chosen, (1 - step**2).sqrt() * here + step * self.std * normal, here)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class OnSphere(AbstractProposal):
-    """The Gaussian step with a norm drawn afresh, projected back: reversible, for norm and direction are independent."""
+class OnSphere(AbstractKernel):
+    """The Gaussian step from a norm drawn afresh, projected back: reversible, for norm and direction are independent."""
 
     norm: float
+    whole = True
 
     def __call__(
         self,
-        theta: Float[Tensor, "P D"],
+        here: Float[Tensor, "P m"],
         columns: slice,
         *,
         chosen: Bool[Tensor, "P m"],
         step: Float[Tensor, "P 1"],
         seed: int,
         streams: UInt64[np.ndarray, "P"],
-    ) -> Float[Tensor, "P D"]:
-        fresh = torch.from_numpy(generator.normal(derived_seed(seed, 0), streams, theta.shape[1])).to(theta)
-        radius = fresh.norm(dim=1, keepdim=True)
-        gaussian = Autoregressive(1.0)(
-            theta * (radius / self.norm), columns, chosen=chosen, step=step, seed=seed, streams=streams
-        )
-        return gaussian * (self.norm / gaussian.norm(dim=1, keepdim=True))
+    ) -> Float[Tensor, "P m"]:
+        other = torch.from_numpy(generator.normal(derived_seed(seed, 0), streams, here.shape[1])).to(here)
+        gaussian = here * (other.norm(dim=1, keepdim=True) / self.norm)
+        moved = Autoregressive(1.0)(gaussian, columns, chosen=chosen, step=step, seed=seed, streams=streams)
+        return moved * (self.norm / moved.norm(dim=1, keepdim=True))
 
 
-def proposal_of(prior: AbstractPrior, net: nn.Module) -> AbstractProposal:
-    """The proposal that leaves `prior` invariant.
+def kernel_of(prior: AbstractPrior, net: nn.Module) -> AbstractKernel:
+    """The kernel that leaves `prior` invariant.
 
     Raises:
         ValueError: For a prior that is neither a box nor a Gaussian nor a sphere.

@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float, UInt64
 from torch import Tensor, nn
 
 from goodminima.population import generator
-from goodminima.population.parameters import slots
+from goodminima.population.parameters import num_parameters, slots
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.starts import derived_seed
 from goodminima.tasks.task import Examples
-from goodminima.volume.kernels import proposal_of
+from goodminima.volume.kernels import kernel_of
 from goodminima.volume.level import Level
 from goodminima.volume.moves import AbstractMoves, Seen, Walked
 from goodminima.volume.sight import AbstractSight, FunctionSight, NetSight
@@ -24,7 +24,7 @@ from goodminima.volume.sight import AbstractSight, FunctionSight, NetSight
 _WANTED_ACCEPTANCE = (
     0.25  # near what is best for random walks in many dimensions (Gelman, Roberts and Gilks 1996: 0.234)
 )
-_GAIN = 3.0  # strengths follow the acceptance so fast; they must keep up with sets that halve at every level
+_LEAST_CHANGE = 0.1  # of a step, from one level to the next; it must keep up with sets that halve at every level
 _JITTER = (
     1.0  # strengths of single proposals differ by up to e^1, for what is narrow in one direction may be wide in others
 )
@@ -33,10 +33,11 @@ _JITTER = (
 @final
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Parameters that move together: a module's own, or all."""
+    """Parameters that move together, a module's own or all: every one of them, or a random share at a time."""
 
     name: str
     columns: slice
+    in_part: bool = False
 
     @property
     def size(self) -> int:
@@ -47,11 +48,12 @@ class Block:
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PcnMoves(AbstractMoves):
-    """Metropolis steps block by block: a random share f of a block moves by a step b with f b^2 of the block's strength.
+    """Metropolis steps block by block, of all parameters in a block and of some of them in turn.
 
-    Shares are log-uniform between one parameter and the whole block. At a given f b^2 a smooth constraint is left equally
-    often whatever the share, a constraint on single parameters less often the fewer of them move. Strengths follow the
-    acceptance of the level before.
+    Some: a random share f, log-uniform between one parameter and all, moves by a step b with f b^2 fixed. What a smooth
+    constraint refuses depends on f b^2 alone, but constraints on single parameters refuse the less the fewer of them move.
+    All: in a set that is narrow in some direction only these steps come to be as small as it takes, for some that move
+    along wide directions would be accepted whatever their size. Both follow their own acceptance at the level before.
 
     Args:
         sight: How members are seen.
@@ -59,7 +61,7 @@ class PcnMoves(AbstractMoves):
         prior: A box, a Gaussian or a sphere.
         blocks: What moves together.
         strengths: Mean squared step of each block, 0 to 1; 1 is a fresh draw.
-        proposals: Proposals a block and sweep.
+        proposals: Proposals of either kind a block and sweep.
         threads: Groups of particles that walk at once.
         like: An empty tensor of the dtype and device of theta.
     """
@@ -80,12 +82,13 @@ class PcnMoves(AbstractMoves):
         examples: Examples,
         prior: AbstractPrior,
         *,
-        proposals: int = 10,
+        proposals: int = 5,
         threads: int = 1,
         device: str = "cpu",
     ) -> "PcnMoves":
-        """Moves for any module on some examples, a module's own parameters a block."""
-        blocks = blocks_of(net)
+        """Moves for any module on some examples; a module's own parameters are a block, on a sphere all are one."""
+        whole = (Block("all", slice(0, num_parameters(net))),)
+        blocks = _both_ways(whole if kernel_of(prior, net).whole else blocks_of(net))
         return cls(
             sight=NetSight.of(net, examples.to(device)),
             net=net,
@@ -105,18 +108,18 @@ class PcnMoves(AbstractMoves):
         prior: AbstractPrior,
         *,
         losses: Callable[[Float[Tensor, "P D"]], Float[Tensor, "P"]] | None = None,
-        proposals: int = 10,
+        proposals: int = 5,
         threads: int = 1,
     ) -> "PcnMoves":
         """Moves for {theta : all margins(theta) > 0}, in float64; one block."""
 
-        like = torch.empty(0, dtype=torch.float64)
+        like, blocks = torch.empty(0, dtype=torch.float64), _both_ways((Block("all", slice(0, dimension)),))
         return cls(
             sight=FunctionSight(margins, margins(like.new_zeros(1, dimension)).shape[1], losses),
             net=nn.ParameterList([torch.zeros(dimension)]),
             prior=prior,
-            blocks=(Block("all", slice(0, dimension)),),
-            strengths=(1.0,),
+            blocks=blocks,
+            strengths=(1.0,) * len(blocks),
             proposals=proposals,
             threads=threads,
             like=like,
@@ -126,7 +129,7 @@ class PcnMoves(AbstractMoves):
         for name, value in (("proposals", self.proposals), ("threads", self.threads)):
             if value < 1:
                 raise ValueError(f"PcnMoves.{name} must be at least 1, got {value}")
-        proposal_of(self.prior, self.net)  # raises for a prior that it does not know
+        kernel_of(self.prior, self.net)  # raises for a prior that it does not know
 
     @property
     def num_examples(self) -> int:
@@ -155,21 +158,23 @@ class PcnMoves(AbstractMoves):
     def _walk(
         self, theta: Tensor, streams: UInt64[np.ndarray, "P"], *, level: Level, seed: int, rounds: int
     ) -> tuple[Tensor, list[int]]:
-        propose, accepted = proposal_of(self.prior, self.net), [0] * len(self.blocks)
+        kernel, accepted = kernel_of(self.prior, self.net), [0] * len(self.blocks)
+        theta = theta.clone()
         for number in range(rounds):
             for which, (block, strength) in enumerate(zip(self.blocks, self.strengths, strict=True)):
                 chosen, step = _shares(block, strength, derived_seed(seed, number, which, 0), streams)
-                proposed = propose(
-                    theta,
+                before = theta[:, block.columns].clone()
+                theta[:, block.columns] = kernel(
+                    before,
                     block.columns,
                     chosen=chosen.to(theta.device),
                     step=step.to(theta),
                     seed=derived_seed(seed, number, which, 1),
                     streams=streams,
                 )
-                taken = self._inside(proposed, level)
-                theta = torch.where(taken[:, None], proposed, theta)
-                accepted[which] += int(taken.sum())
+                refused = ~self._inside(theta, level)
+                theta[refused, block.columns] = before[refused]
+                accepted[which] += len(theta) - int(refused.sum())
         return theta, accepted
 
     def _inside(self, theta: Tensor, level: Level) -> Bool[Tensor, "P"]:
@@ -182,10 +187,9 @@ class PcnMoves(AbstractMoves):
 
     def adapted(self, walked: Walked) -> "PcnMoves":
         rates = [walked.accepted[block.name] / walked.tried[block.name] for block in self.blocks]
-        changes = [math.exp(2 * _GAIN * (rate - _WANTED_ACCEPTANCE)) for rate in rates]
-        return replace(
-            self, strengths=tuple(min(1.0, old * by) for old, by in zip(self.strengths, changes, strict=True))
-        )
+        changes = [min(max(rate / _WANTED_ACCEPTANCE, _LEAST_CHANGE), 1 / _WANTED_ACCEPTANCE) for rate in rates]
+        strengths = zip(self.strengths, changes, strict=True)
+        return replace(self, strengths=tuple(min(1.0, old * by**2) for old, by in strengths))
 
 
 def _shares(
@@ -193,8 +197,10 @@ def _shares(
 ) -> tuple[Bool[Tensor, "P m"], Float[Tensor, "P 1"]]:
     """Which parameters of a block every member moves, and how far: functions of the member's stream alone."""
     chance = generator.uniform(seed, streams, 2 + block.size)
-    share = block.size ** (-0.5 - 0.5 * chance[:, :1].astype(np.float64))  # log-uniform in [1 / size, 1]
-    chosen = 0.5 + 0.5 * chance[:, 2:] < share
+    share = np.ones((len(streams), 1), np.float32)
+    if block.in_part:
+        share = block.size ** (-0.5 - 0.5 * chance[:, :1])  # log-uniform in [1 / size, 1]
+    chosen = chance[:, 2:] < 2 * share - 1
     chosen[np.arange(len(chosen)), chance[:, 2:].argmin(axis=1)] = True  # nothing moved is an evaluation lost
     step = np.minimum(1.0, np.sqrt(strength / share) * np.exp(_JITTER * chance[:, 1:2]))
     return torch.from_numpy(chosen), torch.from_numpy(step)
@@ -219,6 +225,12 @@ def blocks_of(net: nn.Module) -> tuple[Block, ...]:
         owners.append(owner)
         found.append(Block(f"{kind}{counts[kind]}", slice(slot.start, slot.stop)))
     return tuple(found)
+
+
+def _both_ways(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Every block as a whole and, where it has more than one parameter, in part."""
+    parts = (Block(f"{block.name} in part", block.columns, in_part=True) for block in blocks if block.size > 1)
+    return (*blocks, *parts)
 
 
 def _kind(module: nn.Module) -> str:
