@@ -55,7 +55,7 @@ class NeuronWalker {
     const Tried& tried() const { return tried_; }
 
   private:
-    static constexpr double fresh_share = 0.3;  // of the proposals that forget where they come from
+    static constexpr double fresh_share = 0.5;  // of the proposals that forget where they come from
     static constexpr double finest = 3.5;       // scales reach down to e^-3.5, before they shrink
     static constexpr int most_trials = 8;       // on a line
 
