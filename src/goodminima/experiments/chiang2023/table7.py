@@ -1,6 +1,6 @@
 """Table 7: Guess & Check on two classes of MNIST, with parameters drawn from cubes of three sizes and from a sphere."""
 
-from goodminima.experiments.chiang2023.sampling_ranges import LABELS, sampling_cells
+from goodminima.experiments.chiang2023.sampling_ranges import LABELS, budgets, sampling_cells
 from goodminima.experiments.chiang2023.two_class import run_two_class
 from goodminima.experiments.experiment import Experiment, Scale
 from goodminima.search import bins
@@ -26,14 +26,14 @@ TABLE7 = Experiment(
             replicates=2,
             cells=("cube-1/n=24/gc", "cube-5/n=24/gc", "sphere-100/n=24/gc", "cube-2/n=24/splitting"),
             settings={
-                "wanted": 1, "keep": 4, "budget": 10_000, "lowest_loss": {"gc": {24: 0.6}},
+                "wanted": 1, "keep": 4, "budget": budgets(10_000, sphere=2_000), "lowest_loss": {"gc": {24: 0.6}},
                 "splitting": {"particles": 16, "sweeps": 1, "repeats": 1},
             },
         ),
         "laptop": Scale(
             replicates=10,
             settings={
-                "wanted": 1, "keep": 10, "budget": 2_000_000,
+                "wanted": 1, "keep": 10, "budget": budgets(2_000_000, sphere=100_000),
                 "lowest_loss": {"gc": {24: 0.45, 32: 0.5}},
                 "splitting": {"particles": 128, "sweeps": 3, "repeats": 1},
             },
@@ -42,7 +42,7 @@ TABLE7 = Experiment(
         "paper": Scale(
             replicates=175,
             settings={
-                "wanted": 10, "keep": 10, "budget": 10_000_000_000,
+                "wanted": 10, "keep": 10, "budget": budgets(10_000_000_000, sphere=100_000_000),
                 "splitting": {"particles": 256, "sweeps": 6, "repeats": 1},
             },
         ),

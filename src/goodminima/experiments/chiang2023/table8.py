@@ -1,6 +1,6 @@
 """Table 8: Guess & Check on two classes of CIFAR-10, with parameters drawn from cubes of three sizes and from a sphere."""
 
-from goodminima.experiments.chiang2023.sampling_ranges import LABELS, sampling_cells
+from goodminima.experiments.chiang2023.sampling_ranges import LABELS, budgets, sampling_cells
 from goodminima.experiments.chiang2023.two_class import run_two_class
 from goodminima.experiments.experiment import Experiment, Scale
 from goodminima.search import bins
@@ -26,7 +26,7 @@ TABLE8 = Experiment(
             replicates=1,
             cells=("cube-1/n=24/gc", "sphere-100/n=24/gc", "cube-2/n=24/splitting"),
             settings={
-                "wanted": 1, "keep": 4, "budget": 10_000, "lowest_loss": {"gc": {24: 0.63}},
+                "wanted": 1, "keep": 4, "budget": budgets(10_000, sphere=2_000), "lowest_loss": {"gc": {24: 0.63}},
                 "splitting": {"particles": 16, "sweeps": 1, "repeats": 1},
             },
         ),
@@ -34,14 +34,14 @@ TABLE8 = Experiment(
             replicates=3,
             cells=tuple(f"{prior}/n={count}/splitting" for prior in _PRINTED for count in (36, 24)),
             settings={
-                "wanted": 1, "keep": 10, "budget": 5_000_000,
+                "wanted": 1, "keep": 10, "budget": budgets(5_000_000, sphere=100_000),
                 "splitting": {"particles": 128, "sweeps": 3, "repeats": 1},
             },
         ),
         "paper": Scale(
             replicates=75,
             settings={
-                "wanted": 1, "keep": 10, "budget": 10_000_000_000,
+                "wanted": 1, "keep": 10, "budget": budgets(10_000_000_000, sphere=100_000_000),
                 "splitting": {"particles": 256, "sweeps": 6, "repeats": 1},
             },
         ),

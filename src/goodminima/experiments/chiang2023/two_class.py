@@ -71,9 +71,9 @@ def run_two_class(cell: Cell, context: Context) -> Outcome:
     """Mean test accuracy of the minima found in each asked bin.
 
     Settings read from the scale: `keep` minima averaged per bin and replicate; `wanted` in each bin before the search
-    stops; `budget` of guesses; by method of training, `members` of a block and `member_images`, the most members times
-    their training images; `lowest_loss` by method and sample count, below which no bin is asked for; `lenet_lr`;
-    `splitting`, arguments of `split_volume`.
+    stops; `budget` of guesses, for all rows or by `sampling`; by method of training, `members` of a block and
+    `member_images`, the most members times their training images; `lowest_loss` by method and sample count, below which no
+    bin is asked for; `lenet_lr`; `splitting`, arguments of `split_volume`.
     """
     settings = context.scale_settings
     task = image_task(context, num_samples=cell.settings["samples"])
@@ -103,7 +103,9 @@ def _guess(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Mini
         accept=asked,
         wanted=settings["wanted"],
         keep=settings["keep"],
-        budget=settings["budget"],
+        budget=settings["budget"]
+        if isinstance(settings["budget"], int)
+        else settings["budget"][cell.settings["sampling"]],
         seed=context.key("guesses", cell.name),
         device=context.device,
         listen=_listener(context, wanted=settings["wanted"], unit="guesses"),
