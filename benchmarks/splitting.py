@@ -3,10 +3,10 @@
     python benchmarks/splitting.py [--json] [--quick] [--data FOLDER]
 
 LeNet of width 0.5 from the unit cube, two classes (of MNIST, digits 4 and 6), every image right; each n is measured by
-independent runs on one core. An evaluation is a forward pass of one image. `sd` is the standard deviation of log10 V between
-runs. Counting to the relative error of one run, sd ln 10, takes (1 - V) / (V (sd ln 10)^2) guesses, each shown the images one
-after another until one is wrong: 1 + V_1 + ... + V_(n-1) evaluations, V_k the volume for the first k images. The ratio is
-those evaluations over the run's. Seconds are those of the processor.
+independent runs on one core. An evaluation is a forward pass of one image; `sd` the standard deviation of log10 V between runs;
+seconds are those of the processor. Counting to the relative error of one run, sd ln 10, takes (1 - V) / (V (sd ln 10)^2)
+guesses. Plain counting evaluates all n images for each; ours shows them one after another until one is wrong, on
+average 1 + V_1 + ... + V_(n-1) of them, V_k the volume for the first k. Ratios are their evaluations over those of a run.
 """
 
 import argparse
@@ -43,8 +43,9 @@ class Record:
     status: str
     seconds: float
     evaluations: float
-    counting_evaluations: float | None
-    ratio: float | None
+    counting_guesses: float | None
+    plain_ratio: float | None
+    screened_ratio: float | None
 
 
 def measure(data: str, sizes: tuple[int, ...], repeats: int, *, particles: int, sweeps: int) -> Iterator[Record]:
@@ -62,8 +63,8 @@ def _record(n: int, split: Split, seconds: float) -> Record:
     volume, runs = split.log_volume, len(split.runs)
     logs = np.array([run.readings[0].log_volume for run in split.runs])
     spread = float(logs.std(ddof=1)) if np.isfinite(logs).all() else None
-    evaluations = split.evaluations / runs
-    counting = None if spread is None else _counting(split, logs, spread)
+    guesses = None if spread is None else _guesses(logs, spread)
+    per_guess = None if guesses is None else guesses * runs / split.evaluations
     return Record(
         n=n,
         runs=runs,
@@ -73,28 +74,34 @@ def _record(n: int, split: Split, seconds: float) -> Record:
         sd=None if spread is None else spread / _LOG10,
         status=str(split.status),
         seconds=seconds,
-        evaluations=evaluations,
-        counting_evaluations=counting,
-        ratio=None if counting is None else counting / evaluations,
+        evaluations=split.evaluations / runs,
+        counting_guesses=guesses,
+        plain_ratio=None if per_guess is None else n * per_guess,
+        screened_ratio=None if per_guess is None else _shown(split) * per_guess,
     )
 
 
-def _counting(split: Split, logs: np.ndarray, spread: float) -> float:
-    """Evaluations after which counting has the relative error of one run, from volumes as the runs' means have them."""
+def _guesses(logs: np.ndarray, spread: float) -> float:
+    """Guesses after which counting has the relative error of one run; V is the mean of the runs' volumes."""
     mean = float(np.exp(logs).mean())
+    return (1 - mean) / (mean * spread**2)
+
+
+def _shown(split: Split) -> float:
+    """Images that a guess is shown on average until one is wrong."""
     smaller = [volume.estimate for _, volume in split.by_samples[:-1]]
-    shown = 1 + sum(math.exp(estimate) for estimate in smaller if estimate is not None)
-    return shown * (1 - mean) / (mean * spread**2)
+    return 1 + sum(math.exp(estimate) for estimate in smaller if estimate is not None)
 
 
 def _print_table(records: Iterator[Record]) -> None:
     columns = {"n": 4, "runs": 6, "log10 V": 9, "95 % interval": 19, "sd": 8, "seconds": 9, "evaluations": 13}
-    columns |= {"counting": 10, "ratio": 9}
+    columns |= {"guesses": 10, "plain": 9, "screened": 10}
     print("".join(f"{name:>{width}}" for name, width in columns.items()), flush=True)
     for r in records:
         interval = f"[{r.low:.3f}, {r.high:.3f}]"
         cells = [r.n, r.runs, _told(r.log10_volume, ".3f"), interval, _told(r.sd, ".3f"), f"{r.seconds:.1f}"]
-        cells += [f"{r.evaluations:,.0f}", _told(r.counting_evaluations, ".2g"), _told(r.ratio, ",.3gx")]
+        cells += [f"{r.evaluations:,.0f}", _told(r.counting_guesses, ".2g")]
+        cells += [_told(r.plain_ratio, ".3gx"), _told(r.screened_ratio, ".3gx")]
         line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, columns.values(), strict=True))
         print(line + ("" if r.status == "solved" else f"  {r.status}"), flush=True)
     print(f"\ncompiled kernel: {native.instruction_set() if native.available() else native.why_not()}")

@@ -37,9 +37,10 @@ def slab_volumes(experiment: Experiment, results: "Results") -> Figure:
     names = [f"{boundary},\nhidden biases: {biases}" for boundary, biases in rows]
     volumes.set_yticks(range(len(rows)), names, fontsize=8)
     volumes.set_ylim(len(rows) - 0.5, -0.5)
+    volumes.set_xlim(-10.5, -3)
     volumes.set_xlabel("log10 of the volume, 95 % intervals")
     handles = [Line2D([], [], color=_METHODS[m], marker="o", ms=4, label=m) for m in ("counting", "splitting")]
-    volumes.legend(handles=handles, frameon=False, fontsize=8)
+    volumes.legend(handles=handles, frameon=False, fontsize=8, loc="upper left")
     volumes.grid(alpha=0.25)
     return figure
 
@@ -80,13 +81,13 @@ def _interval(ax: Axes, interval: np.ndarray, y: float, *, colour: str) -> None:
     """An estimate with its interval, or an arrow away from a bound."""
     low, estimate, high = interval
     if np.isfinite(estimate):
-        ax.plot([max(low, estimate - 3), min(high, 0)], [y, y], color=colour, lw=1.4)
+        ax.plot([max(low, estimate - 2), min(high, 0)], [y, y], color=colour, lw=1.4)
         ax.plot(estimate, y, "o", ms=4, color=colour)
-        ax.text(estimate, y - 0.08, f"{estimate:.2f}", ha="center", va="bottom", fontsize=7, color=colour)
-    elif np.isfinite(low):
-        ax.annotate("", (low + 1.2, y), (low, y), arrowprops={"arrowstyle": "->", "color": colour})
-    else:
-        ax.annotate("", (high - 1.2, y), (high, y), arrowprops={"arrowstyle": "->", "color": colour})
+        ax.text(max(low, estimate - 2) - 0.1, y, f"{estimate:.2f}", ha="right", va="center", fontsize=7.5, color=colour)
+        return
+    bound, step = (low, 0.8) if np.isfinite(low) else (high, -0.8)
+    ax.annotate("", (bound + step, y), (bound, y), arrowprops={"arrowstyle": "->", "color": colour})
+    ax.plot(bound, y, "|", ms=8, color=colour)
 
 
 def accuracy_by_width(experiment: Experiment, results: "Results") -> Figure:
