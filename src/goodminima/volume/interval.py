@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
-from scipy.special import logsumexp
 from scipy.stats import t as student
 
 from goodminima.volume.counting import Count, LogVolume
@@ -74,5 +73,5 @@ def combine(readings: Sequence[Reading], *, particles: int, confidence: float = 
 
 def _surely_below(logs: np.ndarray, confidence: float) -> float:
     runs, alpha = len(logs), (1 - confidence) / 2
-    of_mean = float(logsumexp(logs)) - math.log(runs) + math.log(alpha)
+    of_mean = float(np.logaddexp.reduce(logs)) - math.log(runs) + math.log(alpha)
     return max(of_mean, float(logs.mean()) + math.log(alpha) / runs)
