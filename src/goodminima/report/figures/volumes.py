@@ -196,12 +196,14 @@ def volume_by_samples(experiment: Experiment, results: "Results") -> Figure:
     for ax in (volumes, accuracies):
         ax.set_xscale("log", base=2)
         ax.set_xlabel("training images")
+        counts = sorted({cell.settings["samples"] for cell in results.cells})
+        ax.set_xticks(counts, [str(count) for count in counts])
     for cell in results.cells:
         if "edges" in cell.settings:
             name = f"{cell.settings['optimizer']}, {cell.settings['samples']} images"
             ls = "-" if cell.settings["samples"] == 128 else ":"
             _by_loss(by_loss, cell, results, colour=_METHODS[cell.settings["optimizer"]], name=name, ls=ls)
-    volumes.set_ylabel("log10 of the volume of all that fit")
+    volumes.set_ylabel("log10 of the volume of all that fit; triangles: bounds")
     accuracies.set_ylabel("test accuracy of draws [%]")
     by_loss.set_xlabel("normalised training loss")
     by_loss.set_ylabel("test accuracy [%]")
