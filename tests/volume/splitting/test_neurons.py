@@ -12,7 +12,7 @@ from goodminima.nets import MLP
 from goodminima.population import AbstractPrior, Cube, FanOut, Gaussian, Population, native
 from goodminima.tasks import Examples, Task
 from goodminima.volume import Level, split_volume
-from goodminima.volume.neurons import NeuronMoves
+from goodminima.volume.splitting.neurons import NeuronMoves
 
 native_only = pytest.mark.skipif(not native.available(), reason=native.why_not() or "available")
 
