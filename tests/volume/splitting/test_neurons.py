@@ -140,6 +140,23 @@ def test_walks_end_where_float64_agrees() -> None:
 
 
 @native_only
+def test_nobody_walks_nowhere_and_groups_change_nothing() -> None:
+    net, task, prior, _ = _cases()["filters"]
+    walks = []
+    for threads in (1, 2):
+        moves = NeuronMoves(net, task, prior, threads=threads)
+        theta = moves.draw(seed=1, indices=np.arange(150, dtype=np.uint64))
+        streams = np.arange(150, dtype=np.uint64)
+        assert moves.walk(theta[:0], _level(6, 0), seed=2, streams=streams[:0], sweeps=4).theta.shape == (
+            0,
+            theta.shape[1],
+        )
+        walks.append(moves.walk(theta, _level(6, 0), seed=2, streams=streams, sweeps=2))
+    assert (walks[0].theta == walks[1].theta).all()
+    assert (walks[0].tried, walks[0].evaluations) == (walks[1].tried, walks[1].evaluations)
+
+
+@native_only
 def test_blocks_are_named_after_their_layers() -> None:
     net, task, prior, level = _cases()["filters"]
     moves = NeuronMoves(net, task, prior)

@@ -116,7 +116,7 @@ class NeuronMoves(AbstractMoves):
                 sweeps=sweeps,
                 threads=self.threads,
             )
-            for first in range(0, len(theta), step)
+            for first in range(0, max(1, len(theta)), step)  # once for nobody
         ]
         return Walked(
             torch.from_numpy(np.concatenate([part.theta for part in parts])),
