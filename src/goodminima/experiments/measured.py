@@ -12,10 +12,10 @@ from torch import nn
 from goodminima.experiments.experiment import Context, Progress
 from goodminima.population import AbstractPrior, Population
 from goodminima.search import Fits, guess_and_check
+from goodminima.search.counting import LogVolume
 from goodminima.tasks import Task
-from goodminima.volume.counting import LogVolume
-from goodminima.volume.interval import Outcome
 from goodminima.volume.splitting import Split, Stage, split_volume
+from goodminima.volume.splitting.interval import Outcome
 
 LOG10 = math.log(10)
 _ANY_FIT = Fits()
