@@ -33,7 +33,7 @@ class _Active:
 
     def hear(self, progress: Progress) -> None:
         """A replicate that goes over to another kind of work begins it at its first report of it."""
-        if self.progress is not None and self.progress.unit != progress.unit:
+        if self.progress is not None and self.progress.effort_unit != progress.effort_unit:
             self.began = time.monotonic()
         self.progress = progress
 
