@@ -1,12 +1,13 @@
 """How large the sets are that splitting reaches, how well, and how many evaluations counting would need instead.
 
-    python benchmarks/splitting.py [--json] [--quick] [--data FOLDER]
+    python benchmarks/splitting.py [--json] [--quick] [--data FOLDER] [--task SEED]
 
 LeNet of width 0.5 from the unit cube, two classes (of MNIST, digits 4 and 6), every image right; each n is measured by
 independent runs on one core. An evaluation is a forward pass of one image; `sd` the standard deviation of log10 V between runs;
 seconds are those of the processor. Counting to the relative error of one run, sd ln 10, takes (1 - V) / (V (sd ln 10)^2)
 guesses. Plain counting evaluates all n images for each; ours shows them one after another until one is wrong, on
-average 1 + V_1 + ... + V_(n-1) of them, V_k the volume for the first k. Ratios are their evaluations over those of a run.
+average 1 + V_1 + ... + V_(n-1) of them, V_k the volume for the first k. Ratios are their evaluations over those of a run; they
+grow like 1 / V, and so hang on how hard the images of a task are.
 """
 
 import argparse
@@ -48,11 +49,14 @@ class Record:
     screened_ratio: float | None
 
 
-def measure(data: str, sizes: tuple[int, ...], repeats: int, *, particles: int, sweeps: int) -> Iterator[Record]:
+def measure(
+    data: str, sizes: tuple[int, ...], repeats: int, *, task_seed: int, particles: int, sweeps: int
+) -> Iterator[Record]:
     images = load_images(data)
     for n in sizes:
-        task = few_shot(images, num_samples=n, num_classes=2, seed=_TASK)
-        net = LeNet(width=0.5, in_shape=tuple(task.train.x.shape[1:]))
+        task = few_shot(images, num_samples=n, num_classes=2, seed=task_seed)
+        channels, height, width = task.train.x.shape[1:]
+        net = LeNet(width=0.5, in_shape=(channels, height, width))
         begin = time.process_time()
         split = split_volume(net, task, particles=particles, sweeps=sweeps, repeats=repeats, seed=n)
         seconds = (time.process_time() - begin) / repeats
@@ -116,12 +120,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print records and nothing else")
     parser.add_argument("--quick", action="store_true", help="three runs of n = 2, 8, 32 instead of five up to 128")
     parser.add_argument("--data", default="digits", help="image data set, by name or folder")
+    parser.add_argument("--task", type=int, default=_TASK, help="seed of the classes and images")
     parser.add_argument("--particles", type=int, default=256, help="particles of a run")
     parser.add_argument("--sweeps", type=int, default=6, help="sweeps over the net at each level")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     sizes, repeats = (_QUICK_SIZES, _QUICK_REPEATS) if arguments.quick else (_SIZES, _REPEATS)
-    records = measure(arguments.data, sizes, repeats, particles=arguments.particles, sweeps=arguments.sweeps)
+    work = {"task_seed": arguments.task, "particles": arguments.particles, "sweeps": arguments.sweeps}
+    records = measure(arguments.data, sizes, repeats, **work)
     if arguments.json:
         print(json.dumps([asdict(record) for record in records], indent=1))
     else:
