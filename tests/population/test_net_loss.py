@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from goodminima.population import net_loss
+from goodminima.population.net_loss import loss_of
 from goodminima.tasks.task import Examples
-from goodminima.volume.basin import net_loss
-from goodminima.volume.basin.net_loss import loss_of
 
 
 @pytest.fixture
@@ -76,5 +76,7 @@ def test_plain_stacks(batch: Examples) -> None:
 
 
 def test_an_unknown_mode_is_refused(batch: Examples) -> None:
-    with pytest.raises(ValueError, match=r"batch_norm 'trian': choose from eval, train; the nearest is 'train'"):
+    with pytest.raises(
+        ValueError, match=r"batch_norm 'trian': choose from eval, train, re-estimated; the nearest is 'train'"
+    ):
         loss_of(batch_norm_net(), batch, batch_norm="trian")
