@@ -17,6 +17,10 @@ from typing import Any
 __version__ = version("goodminima")
 
 _HOMES = {
+    "goodminima.landscape": (
+        "Direction", "Evaluation", "Line", "Surface", "Trajectory", "decision_regions", "distances", "hessian_eigenpairs",
+        "line", "parameters_of", "pca", "plane", "random_directions", "surface", "tsne",
+    ),
     "goodminima.nets": ("LeNet", "LinearModel", "MLP", "ResNet12"),
     "goodminima.population": ("AbstractPrior", "Cube", "FanOut", "Gaussian", "Population", "Sphere", "TorchDefault"),
     "goodminima.search": (
