@@ -4,7 +4,7 @@
 
 The reference is what anyone would write: for each point load the parameters into the module and run it, on one thread.
 Plain: the swiss-roll net of 2-23-16-26-32-28-31-2 units on 200 points, 51 x 51. Other nets go through `torch.func`: the same
-layers with BatchNorm; and ResNet12, where a pass is long and batching has nothing to gain. Seconds are the processor's;
+layers with BatchNorm; and ResNet18, where a pass is long and batching has nothing to gain. Seconds are the processor's;
 ratios are medians over repetitions in turn.
 """
 
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from goodminima.landscape import random_directions, surface
-from goodminima.nets import MLP, ResNet12
+from goodminima.nets import MLP, ResNet18
 from goodminima.population import native
 from goodminima.tasks import Examples
 
@@ -103,12 +103,11 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     points = Examples(torch.randn(200, 2), torch.arange(200) % 2)
-    images = Examples(torch.randn(16, 3, 32, 32), torch.arange(16) % 10)
-    resnet = ResNet12(num_classes=10, widths=(16, 32, 64, 128))
+    images = Examples(torch.randn(16, 3, 16, 16), torch.arange(16) % 10)
     records = [
         measure("swiss roll", MLP(in_features=2, hidden=_HIDDEN, num_classes=2), points, steps=51, repeats=5),
         measure("with BatchNorm", with_batch_norm(), points, steps=51, repeats=3),
-        measure("ResNet12", resnet, images, steps=5, repeats=3),
+        measure("ResNet18", ResNet18(), images, steps=4, repeats=3),
     ]
     if arguments.json:
         print(json.dumps([asdict(record) for record in records], indent=1))

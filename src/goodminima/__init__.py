@@ -21,7 +21,13 @@ _HOMES = {
         "Direction", "Evaluation", "Line", "Surface", "Trajectory", "decision_regions", "distances", "hessian_eigenpairs",
         "line", "parameters_of", "pca", "plane", "random_directions", "surface", "tsne",
     ),
-    "goodminima.nets": ("LeNet", "LinearModel", "MLP", "ResNet12"),
+    "goodminima.measure": (
+        "Margins", "SpectralNorm", "fgsm_accuracy", "folded", "frobenius_norm", "logit_margins", "path_norm",
+        "relative_distance", "spectral_norm_product", "spectral_norms",
+    ),
+    "goodminima.nets": (
+        "DenseNet40", "LeNet", "LinearModel", "MLP", "ResNet12", "ResNet18", "ResNet50", "SmallConv", "VGG16",
+    ),
     "goodminima.population": ("AbstractPrior", "Cube", "FanOut", "Gaussian", "Population", "Sphere", "TorchDefault"),
     "goodminima.search": (
         "Fits", "Found", "GreedyRule", "PatternRule", "Searched", "Status", "Until", "bins", "guess_and_check",

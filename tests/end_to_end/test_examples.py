@@ -15,6 +15,7 @@ PROMISES = {
     "05_train_without_gradients.py": "100% of the wedge right",
     "06_volumes.py": "solved, all 11 points right",
     "07_basin.py": "aimed: log V = -192.2",
+    "08_measures.py": "with momentum and weight decay: accuracy 100% train",
 }
 
 

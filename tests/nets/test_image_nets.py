@@ -1,0 +1,75 @@
+"""The nets for 32x32 images have the sizes that their authors report, and answer on images."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from goodminima.nets import VGG16, DenseNet40, ResNet18, ResNet50, SmallConv
+
+BIG = [(VGG16, 14_728_266, 512), (ResNet18, 11_173_962, 512), (ResNet50, 23_520_842, 2048), (DenseNet40, 176_122, 132)]
+
+
+def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
+    with torch.device("meta"):
+        return make()
+
+
+def _size(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+@pytest.mark.parametrize(("make", "size", "features"), BIG)
+def test_size_is_the_published_one_and_the_rest_follows_from_classes_and_channels(
+    make: type[nn.Module], size: int, features: int
+) -> None:
+    net = _on_meta(make)
+    assert _size(net) == size
+    first = next(net.parameters())  # (outputs, channels, 3, 3)
+    other = _on_meta(lambda: make(in_channels=1, num_classes=7))
+    assert _size(other) == size - 3 * (features + 1) - 2 * 9 * len(first)
+    assert other(torch.zeros(2, 1, 32, 32, device="meta")).shape == (2, 7)
+
+
+@pytest.mark.parametrize("make", [make for make, _, _ in BIG])
+def test_images_of_other_sizes_are_averaged(make: type[nn.Module]) -> None:
+    assert _on_meta(make)(torch.zeros(2, 3, 64, 96, device="meta")).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("make", "layers"), [(VGG16, 14), (ResNet18, 18), (ResNet50, 50), (DenseNet40, 40)])
+def test_name_counts_the_layers_with_weights(make: type[nn.Module], layers: int) -> None:
+    """Projections on shortcuts are not counted; VGG16 has two of its three linear layers less."""
+    named = _on_meta(make).named_modules()
+    weighted = [name for name, module in named if isinstance(module, nn.Conv2d | nn.Linear)]
+    assert sum("shortcut" not in name for name in weighted) == layers
+
+
+@pytest.mark.parametrize(
+    ("in_shape", "num_classes", "size"), [((3, 32, 32), 4, 137_028), ((1, 28, 28), 10, 137_028 - 2 * 16 * 9 + 6 * 513)]
+)
+def test_small_conv_is_as_stated(in_shape: tuple[int, int, int], num_classes: int, size: int) -> None:
+    net = SmallConv(in_shape=in_shape, num_classes=num_classes)
+    assert _size(net) == size
+    assert net(torch.zeros(2, *in_shape)).shape == (2, num_classes)
+
+
+def test_a_dense_layer_keeps_what_it_read_in_front() -> None:
+    net = DenseNet40(growth=1).eval()
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    first = net[0](x)
+    torch.testing.assert_close(net[1](first)[:, :2], first)
+    assert net[1](first).shape == (2, 3, 8, 8)
+
+
+def test_a_block_of_a_residual_net_adds_its_input() -> None:
+    block = ResNet18()[3].eval()
+    last = list(block.path)[-1]  # the BatchNorm at the end of the path: without its scale the path is nothing
+    nn.init.zeros_(last.weight)
+    x = torch.randn(1, 64, 4, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(block(x), x.clamp_min(0))
+
+
+def test_growth_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="growth must be at least 1, got 0"):
+        DenseNet40(growth=0)
