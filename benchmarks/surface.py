@@ -10,6 +10,7 @@ ratios are medians over repetitions in turn.
 
 import argparse
 import copy
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -90,7 +91,7 @@ def with_batch_norm() -> nn.Module:
     sizes = (2, *_HIDDEN)
     layers = [
         part
-        for before, after in zip(sizes, sizes[1:], strict=False)
+        for before, after in itertools.pairwise(sizes)
         for part in (nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU())
     ]
     return nn.Sequential(*layers, nn.Linear(_HIDDEN[-1], 2))
@@ -112,7 +113,9 @@ def main() -> None:
     if arguments.json:
         print(json.dumps([asdict(record) for record in records], indent=1))
         return
-    print(f"{'net':<16}{'parameters':>11}{'examples':>10}{'points':>8}{'loop s':>9}{'ours s':>9}{'ratio':>8}{'difference':>12}")
+    print(
+        f"{'net':<16}{'parameters':>11}{'examples':>10}{'points':>8}{'loop s':>9}{'ours s':>9}{'ratio':>8}{'difference':>12}"
+    )
     for r in records:
         print(
             f"{r.net:<16}{r.parameters:>11,}{r.examples:>10}{r.points:>8,}{r.loop_seconds:>9.3f}{r.surface_seconds:>9.3f}"
