@@ -38,8 +38,9 @@ _HOMES = {
         "load_images", "wedge", "whole",
     ),
     "goodminima.train": (
-        "Extractor", "PatternSearch", "RandomGreedy", "Recipe", "SGD", "Trained", "poison", "poisoned_sgd", "pretrain",
-        "pretrained_features", "query_accuracy", "ridge_heads", "sgd_heads", "svm_heads", "train", "train_into_bins",
+        "Extractor", "PatternSearch", "RandomGreedy", "Recipe", "SGD", "Trained", "poison", "poisoned_loss", "poisoned_sgd",
+        "pretrain", "pretrained_features", "query_accuracy", "reverse_cross_entropy", "ridge_heads", "sgd_heads",
+        "svm_heads", "train", "train_into_bins",
     ),
     "goodminima.volume": (
         "Basin", "Count", "Diagonal", "Isotropic", "LogVolume", "LowRank", "PcnMoves", "Split", "basin_of",
