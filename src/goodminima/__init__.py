@@ -34,8 +34,8 @@ _HOMES = {
         "pattern_search", "random_greedy",
     ),
     "goodminima.tasks": (
-        "DataError", "Episodes", "Examples", "ImageData", "Task", "base_and_novel", "draw_episodes", "few_shot",
-        "load_images", "wedge", "whole",
+        "DataError", "Episodes", "Examples", "ImageData", "Task", "base_and_novel", "boundary_probe", "draw_episodes",
+        "few_shot", "load_images", "slab", "wedge", "whole",
     ),
     "goodminima.train": (
         "Extractor", "PatternSearch", "RandomGreedy", "Recipe", "SGD", "Trained", "poison", "poisoned_loss", "poisoned_sgd",

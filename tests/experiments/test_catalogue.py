@@ -56,7 +56,7 @@ def test_printed_rows_have_values_in_range_and_better_than_chance_at_low_loss() 
         for cell in experiment.cells:
             for printed in cell.printed.values():
                 assert 0 <= printed.mean <= 1
-                assert printed.standard_error is None or 0 < printed.standard_error < 0.06
+                assert printed.standard_error is None or 0 < printed.standard_error < 0.1
 
 
 def test_pictures_exist_and_names_are_unique() -> None:

@@ -9,15 +9,26 @@ from scipy import stats
 from goodminima.volume import Count
 
 
-@pytest.mark.parametrize(("p", "n"), [(0.5, 30), (0.02, 200), (0.3, 7)])
-def test_the_interval_covers_at_least_as_often_as_it_says(p: float, n: int) -> None:
-    """Exactly: the probabilities of all outcomes whose interval holds the truth add up to at least 95 %."""
+def _coverage(p: float, n: int) -> float:
+    """Exactly: the probabilities of all outcomes whose interval holds the truth."""
     covered = 0.0
-    for hits in range(n + 1):
+    first, last = stats.binom.ppf([1e-12, 1 - 1e-12], n, p)
+    for hits in range(int(first), int(last) + 1):
         volume = Count(hits, n).log_volume(0.95)
         if volume.low <= math.log(p) <= volume.high:
             covered += stats.binom.pmf(hits, n, p)
-    assert covered >= 0.95 - 1e-12
+    return covered
+
+
+@pytest.mark.parametrize(("p", "n"), [(0.5, 30), (0.02, 200), (0.3, 7)])
+def test_the_interval_covers_at_least_as_often_as_it_says(p: float, n: int) -> None:
+    assert _coverage(p, n) >= 0.95 - 1e-11
+
+
+@pytest.mark.parametrize("hits", [8, 20, 50, 200])
+def test_with_eight_expected_hits_and_more_it_is_not_much_wider(hits: int) -> None:
+    """Of hits that are hardly ever none or one, an exact interval must hold more than 95 %; from eight on, below 99 %."""
+    assert max(_coverage(hits * factor / 100_000, 100_000) for factor in (0.95, 1.0, 1.05)) < 0.99
 
 
 def test_ends_of_the_interval_are_tail_probabilities() -> None:

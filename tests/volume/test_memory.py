@@ -1,9 +1,13 @@
 """What particles remember, in cases that can be counted."""
 
+import math
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goodminima.volume import Walked
 from goodminima.volume.memory import Lineage, correlation, memory
 
 
@@ -14,10 +18,17 @@ def test_correlation_is_that_of_the_columns() -> None:
     assert abs(correlation(before, after) - (1 - 1 + 1) / 3) < 1e-6  # a column that never differs is remembered
 
 
+def _walked(**accepted: int) -> Walked:
+    tried = {name: 0 if name == "never_refused" else 10**6 for name in accepted}
+    return Walked(torch.zeros(10, 1), tried, accepted, 0.0)
+
+
 def test_a_block_that_stood_still_is_remembered() -> None:
-    assert memory(0.0, {"a": 0, "b": 10**6}, particles=10) == 1.0
-    assert memory(0.3, {"a": 10**6}, particles=10) == 0.3
-    assert memory(-0.5, {"a": 10**6}, particles=10) == 0.0
+    assert memory(0.0, _walked(a=0, b=10**6)) == 1.0
+    assert memory(0.2, _walked(a=1, b=10**6)) == pytest.approx(math.exp(-0.1))
+    assert memory(0.3, _walked(a=10**6, never_refused=0)) == 0.3
+    assert memory(-0.5, _walked(a=10**6)) == 0.0
+    assert memory(0.3, _walked(never_refused=0)) == 0.3
 
 
 def test_families_are_ancestors_since_the_walk_last_forgot() -> None:

@@ -10,11 +10,12 @@ from scipy import stats
 from torch import Tensor, nn
 
 from goodminima.nets import LinearModel
-from goodminima.population import AbstractPrior, Cube, Gaussian
+from goodminima.population import AbstractPrior, Cube, Gaussian, native
 from goodminima.search import Fits, bins
 from goodminima.tasks import Examples, Task, wedge
-from goodminima.volume import Outcome, PcnMoves, Split, Stage, split_volume, volume_where
+from goodminima.volume import NeuronMoves, Outcome, PcnMoves, Split, Stage, split_volume, volume_where
 from goodminima.volume.descent import Descent, Plan, Run
+from goodminima.volume.splitting import moves_for
 
 FALSE_ALARM = 1e-6
 PRIORS = [Cube(1.0), Gaussian(2.0)]
@@ -66,7 +67,7 @@ def test_orthants_and_all_of_lower_dimension_on_the_way(prior: AbstractPrior) ->
 
 @pytest.mark.slow
 def test_orthants_in_200_dimensions() -> None:
-    _close(volume_where(lambda theta: theta, dimension=200, sweeps=30), -200 * math.log(2))
+    _close(volume_where(lambda theta: theta, dimension=200, sweeps=12, repeats=3), -200 * math.log(2))
 
 
 def test_boxes() -> None:
@@ -92,11 +93,23 @@ def test_the_cone_of_a_linear_classifier(angle: float) -> None:
     assert (split.population().accuracy(x, torch.tensor([0, 1])) == 1).all()
 
 
-def test_a_linear_nets_orthant(path: str) -> None:
+@pytest.mark.parametrize("general", [True, False])
+def test_a_linear_nets_orthant(path: str, general: bool) -> None:
     """The k unit vectors are class 1 when k independent differences of weights are positive: 2^-k."""
     k = 8
     net, task = nn.Linear(k, 2, bias=False), _task(torch.eye(k), [1] * k)
-    _close(split_volume(net, task, moves=PcnMoves.of_net(net, task.train, Cube(1.0)), **QUICK), -k * math.log(2))
+    moves = PcnMoves.of_net(net, task.train, Cube(1.0)) if general else None
+    _close(split_volume(net, task, moves=moves, **QUICK), -k * math.log(2))
+
+
+def test_the_fastest_moves_that_can_serve_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, stack = wedge(seed=0), LinearModel(in_features=2)
+    fast = NeuronMoves if native.available() else PcnMoves
+    assert isinstance(moves_for(stack, task, Cube(1.0)), fast)
+    assert isinstance(moves_for(stack, task, Gaussian(1.0)), PcnMoves)
+    assert isinstance(moves_for(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), task, Cube(1.0)), PcnMoves)
+    monkeypatch.setenv(native.VARIABLE, "0")
+    assert isinstance(moves_for(stack, task, Cube(1.0)), PcnMoves)
 
 
 def test_loss_bins_of_a_linear_net() -> None:

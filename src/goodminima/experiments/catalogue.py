@@ -5,12 +5,16 @@ from collections.abc import Iterable
 
 from goodminima.experiments.chiang2023.figure1 import FIGURE1
 from goodminima.experiments.chiang2023.figure2 import FIGURE2
+from goodminima.experiments.chiang2023.figure3 import FIGURE3
 from goodminima.experiments.chiang2023.figure8 import FIGURE8
 from goodminima.experiments.chiang2023.table1 import TABLE1
 from goodminima.experiments.chiang2023.table2 import TABLE2
 from goodminima.experiments.chiang2023.table3 import TABLE3
 from goodminima.experiments.chiang2023.table4 import TABLE4, TABLE4_CIFAR10
 from goodminima.experiments.chiang2023.table5 import TABLE5, TABLE5_MINI_IMAGENET
+from goodminima.experiments.chiang2023.table6 import TABLE6
+from goodminima.experiments.chiang2023.table7 import TABLE7
+from goodminima.experiments.chiang2023.table8 import TABLE8
 from goodminima.experiments.experiment import Experiment
 from goodminima.experiments.implicit_bias.diagonal_networks import DIAGONAL_NETWORKS
 from goodminima.experiments.implicit_bias.early_stopping import EARLY_STOPPING
@@ -23,10 +27,12 @@ from goodminima.experiments.implicit_bias.mirror_descent import MIRROR_DESCENT
 from goodminima.experiments.implicit_bias.non_separable import NON_SEPARABLE
 from goodminima.experiments.implicit_bias.random_labels import RANDOM_LABELS
 from goodminima.experiments.implicit_bias.steepest_descent import STEEPEST_DESCENT
+from goodminima.experiments.volume.beyond_guessing import BEYOND_GUESSING
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     FIGURE1,
     FIGURE2,
+    FIGURE3,
     TABLE1,
     TABLE2,
     TABLE3,
@@ -34,7 +40,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     TABLE4_CIFAR10,
     TABLE5,
     TABLE5_MINI_IMAGENET,
+    TABLE6,
+    TABLE7,
+    TABLE8,
     FIGURE8,
+    BEYOND_GUESSING,
     LOGISTIC_REGRESSION,
     MARGIN_RATES,
     NON_SEPARABLE,

@@ -5,6 +5,7 @@ from goodminima.tasks.episodes import Episodes, draw_episodes
 from goodminima.tasks.fewshot import few_shot, whole
 from goodminima.tasks.image_data import DataError, ImageData
 from goodminima.tasks.images import load_images
+from goodminima.tasks.slab import boundary_probe, slab, slab_boundary
 from goodminima.tasks.sources import KNOWN
 from goodminima.tasks.task import Examples, Task
 from goodminima.tasks.toy import wedge, wedge_curve
@@ -17,9 +18,12 @@ __all__ = [
     "ImageData",
     "Task",
     "base_and_novel",
+    "boundary_probe",
     "draw_episodes",
     "few_shot",
     "load_images",
+    "slab",
+    "slab_boundary",
     "wedge",
     "wedge_curve",
     "whole",

@@ -12,6 +12,7 @@ _HOMES = {
     "interval": ("Outcome",),
     "level": ("Level",),
     "moves": ("AbstractMoves", "Seen", "Walked"),
+    "neurons": ("NeuronMoves",),
     "pcn": ("PcnMoves",),
     "splitting": ("Split", "Stage", "split_volume", "volume_where"),
 }

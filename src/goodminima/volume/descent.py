@@ -207,7 +207,7 @@ class Descent:
         self.evaluations += walked.evaluations
         seen = self._see(cloud.moves, walked.theta)
         led = correlation(cloud.seen.margins[parents], seen.margins)
-        lineage = cloud.lineage.after(parents, memory(led, walked.accepted, size))
+        lineage = cloud.lineage.after(parents, memory(led, walked))
         log_volume, families = cloud.reading.log_volume + math.log(survival), lineage.families
         self.steps.append(
             Step(
@@ -216,7 +216,7 @@ class Descent:
                 loss_below=rung.level.loss_below,
                 survival=survival,
                 log_volume=log_volume,
-                acceptance={name: walked.accepted[name] / max(1, tried) for name, tried in walked.tried.items()},
+                acceptance={name: walked.accepted[name] / tried for name, tried in walked.tried.items() if tried},
                 correlation=led,
                 families=families,
             )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from goodminima.volume.counting import Count, LogVolume
@@ -39,7 +40,8 @@ def combine(readings: Sequence[Reading], *, particles: int, confidence: float = 
     - Where a run stopped mixing the product is unbiased still, but its mean is carried by runs that hardly ever happen,
       and what is seen lies low. By Markov's inequality neither the mean of R products nor the R-th root of their product is
       above V by more than a factor 1 / alpha and alpha^(-1 / R) with probability alpha: the better one, each at half of it.
-    - No run arrived: the volume is below that of the smallest level that was reached, the largest of the runs' values.
+    - No run arrived: the volume is below that of the smallest level that was reached while particles mixed, the largest of
+      the runs' values with the error that a run has at best, sqrt(levels / particles).
 
     Args:
         readings: One a run.
@@ -56,7 +58,9 @@ def combine(readings: Sequence[Reading], *, particles: int, confidence: float = 
     logs = np.array([reading.log_volume for reading in readings])
     match outcome_of(readings):
         case Outcome.EMPTY:
-            return LogVolume(None, -math.inf, max(reading.ceiling for reading in readings), confidence)
+            quantile = float(norm.ppf(confidence))
+            ceilings = (r.ceiling + quantile * math.sqrt(r.levels / particles) for r in readings)
+            return LogVolume(None, -math.inf, min(0.0, max(ceilings)), confidence)
         case Outcome.STOPPED_MIXING:
             return LogVolume(None, _surely_below(logs, confidence), 0.0, confidence)
     if all(reading.levels == 1 for reading in readings):

@@ -1,7 +1,6 @@
 """Whether particles still mix: how much they remember of their ancestors, and how many of those they have."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -9,8 +8,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from goodminima.volume.moves import Walked
+
 FORGOTTEN = 0.1  # a memory below this is none
-LEAST_FAMILIES = 8  # with fewer, particles no longer mix
+
+# With fewer, particles no longer mix. On orthants of known volume, intervals held the truth in 94 to 97 % of 200 cases with 4
+# families and more, and in 88 % of 40 with one, where what a run says lies low by up to e^9.
+LEAST_FAMILIES = 4
 
 
 def correlation(before: Float[Tensor, "P n"], after: Float[Tensor, "P n"]) -> float:
@@ -25,16 +29,14 @@ def correlation(before: Float[Tensor, "P n"], after: Float[Tensor, "P n"]) -> fl
     return float(torch.where(scale > 0, (x * y).sum(dim=0) / scale, 1.0).nan_to_num(nan=1.0).mean())
 
 
-def memory(correlation: float, accepted: Mapping[str, int], particles: int) -> float:
+def memory(correlation: float, walked: Walked) -> float:
     """How much of their start particles remember after a walk, 0 to 1.
 
     The correlation of what they predict, or the share of particles that a block of parameters did not move for at all,
     exp(-accepted / particles), where that is more: predictions can change while a block stands still.
-
-    >>> round(memory(0.2, {"conv1": 10, "fc1": 1000}, particles=100), 3)
-    0.905
     """
-    still = math.exp(-min(accepted.values()) / particles)
+    moved = [walked.accepted[name] for name, tried in walked.tried.items() if tried]
+    still = math.exp(-min(moved) / len(walked.theta)) if moved else 0.0
     return min(1.0, max(0.0, correlation, still))
 
 

@@ -33,7 +33,8 @@ class Walked:
 
     Args:
         theta: (P, D), every member within the level.
-        tried: Proposals by block of parameters (`conv1`, `fc2`, or `all`), over all particles.
+        tried: Proposals by block of parameters (`conv1`, `fc2`, or `all`), over all particles; 0 for a block whose moves
+            are never refused, drawn from what is allowed.
         accepted: How many of them were accepted.
         evaluations: Whole forward passes of one example: multiply-adds over those of one forward pass.
     """

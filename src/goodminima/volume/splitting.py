@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from goodminima.population.population import Population
-from goodminima.population.priors import AbstractPrior, Cube
+from goodminima.population.priors import AbstractBox, AbstractPrior, Cube
 from goodminima.search.fits import Fits
 from goodminima.search.screening import interleaved
 from goodminima.tasks.task import Examples, Task
@@ -23,6 +23,7 @@ from goodminima.volume.counting import LogVolume
 from goodminima.volume.descent import Descent, Plan, Run, Step
 from goodminima.volume.interval import Outcome, combine, outcome_of
 from goodminima.volume.moves import AbstractMoves
+from goodminima.volume.neurons import NeuronMoves
 from goodminima.volume.pcn import PcnMoves
 
 _ANY_FIT = Fits()
@@ -148,17 +149,27 @@ def split_volume(
     Raises:
         ValueError: For an option out of range.
 
-    Cost: particles x sweeps x proposals forward passes of the examples asked for, a level and run; log2(1 / V) levels.
+    Cost: particles x sweeps walks of all blocks of parameters, a level and run, and log2(1 / V) levels. The general moves
+    take ten forward passes of the examples asked for a block; those of stacks, which remember activations, a few in all.
     """
     accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
     if moves is None:
-        moves = PcnMoves.of_net(net, task.train, prior or Cube(), threads=threads, device=device)
+        moves = moves_for(net, task, prior or Cube(), threads=threads, device=device)
     if moves.num_examples != len(task.train):
         raise ValueError(f"moves are about {moves.num_examples} examples, but {task.name} has {len(task.train)}")
     places = interleaved(Examples(torch.arange(len(task.train), dtype=torch.float64), task.train.y.cpu())).x.long()
     plan = Plan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, lowest=lowest)
     runs = _descend(moves, places, accepted, plan, listen)
     return Split(net=net, accept=accepted, runs=runs, task=task.name)
+
+
+def moves_for(
+    net: nn.Module, task: Task, prior: AbstractPrior, *, threads: int = 1, device: str = "cpu"
+) -> AbstractMoves:
+    """The fastest moves that can serve: unit by unit for stacks with a box prior on the CPU, else the general ones."""
+    if device == "cpu" and isinstance(prior, AbstractBox) and not NeuronMoves.why_not(net, prior):
+        return NeuronMoves(net, task, prior, threads=threads)
+    return PcnMoves.of_net(net, task.train, prior, threads=threads, device=device)
 
 
 def volume_where(

@@ -37,7 +37,7 @@ def run_boundaries(cell: Cell, context: Context) -> Outcome:
     accuracy = float(population.accuracy(task.test.x, task.test.y).double().mean())
     few = f"only {len(population)} of {BOUNDARIES} found within the budget" if len(population) < BOUNDARIES else ""
     arrays = {
-        "class1": _class1(population),
+        "class1": class1(population),
         "train_x": task.train.x.cpu().numpy(),
         "train_y": task.train.y.cpu().numpy(),
     }
@@ -117,6 +117,6 @@ def _net(cell: Cell) -> MLP:
     return MLP(in_features=2, hidden=(cell.settings["hidden"],))
 
 
-def _class1(population: Population) -> np.ndarray:
+def class1(population: Population, extent: tuple[float, float, float, float] = EXTENT) -> np.ndarray:
     """(P, G, G) uint8: 1 where a member says class 1; rows from the least y up, columns from the least x on."""
-    return decision_regions(population, extent=EXTENT, steps=_GRID).classes
+    return decision_regions(population, extent=extent, steps=_GRID).classes

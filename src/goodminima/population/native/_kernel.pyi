@@ -122,3 +122,32 @@ class Jury:
     def score(
         self, theta: NDArray[np.float32], limit: float, first: bool, threads: int, /
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
+
+class Neurons:
+    def __init__(
+        self,
+        set: str,
+        layers: Sequence[tuple[str | int, ...]],
+        input_shape: Sequence[int],
+        half_width: NDArray[np.float32],
+        weights: Sequence[tuple[int, int]],
+        unit: float,
+        images: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        /,
+    ) -> None: ...
+    @property
+    def multiply_adds(self) -> int: ...
+    def see(self, theta: NDArray[np.float32], threads: int, /) -> tuple[NDArray[np.float32], NDArray[np.float64]]: ...
+    def walk(
+        self,
+        theta: NDArray[np.float32],
+        above: NDArray[np.float32],
+        loss_at_least: float,
+        loss_below: float,
+        seed: int,
+        streams: NDArray[np.uint64],
+        sweeps: int,
+        threads: int,
+        /,
+    ) -> tuple[NDArray[np.float32], list[int], list[int], int]: ...

@@ -77,6 +77,7 @@ struct Bounds {
 class GradientPlan;
 struct GradientSpace;
 struct SearchEngine;
+struct NeuronEngine;
 
 // How lanes do on an image each. Bit l: lane l is right; its image moves it not at all.
 struct Judged {
@@ -130,6 +131,7 @@ struct Engine {
     float (*spin)(std::int64_t rounds);
     Size spin_flops;
     const SearchEngine* search;
+    const NeuronEngine* neurons;
 };
 
 }  // namespace goodminima

@@ -17,6 +17,7 @@
 #include "caches.h"
 #include "engine.h"
 #include "gradient.h"
+#include "neuron_space.h"
 #include "program.h"
 #include "screen.h"
 #include "stream.h"
@@ -282,6 +283,7 @@ void generate(const std::string& set, const Array<float>& half_width, const std:
 }  // namespace goodminima
 
 #include "jury_binding.h"
+#include "neuron_binding.h"
 #include "search_binding.h"
 
 PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
@@ -297,4 +299,5 @@ PYBIND11_MODULE(_kernel, module, py::mod_gil_not_used()) {
     module.def("generate", &generate);
     bind_pattern_search(module);
     bind_jury(module);
+    bind_neurons(module);
 }

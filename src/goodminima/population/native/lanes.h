@@ -432,9 +432,11 @@ LANES_TARGET static float spin(std::int64_t rounds) {
 
 #include "whole.h"
 
+#include "neurons.h"
+
 constexpr Engine engine{
     LANES_NAME,  LANES, draw,  evaluate, score, gradient, gather_members,                     scatter_members,
-    gather_rows, judge, teach, move,     spin,  Size{2} * LANES * LANES_ACCUMULATORS, &search_engine};
+    gather_rows, judge, teach, move,     spin,  Size{2} * LANES * LANES_ACCUMULATORS, &search_engine, &neuron_engine};
 
 #undef LANES_INLINE
 

@@ -72,13 +72,20 @@ class Normaliser {
     float scale() const { return inverse(value_); }
 
     float scale_after(Size parameter, float before, float after) const {
-        const std::size_t i = run_of(parameter);
-        return runs_[i].normalised ? inverse(others_[i] * norm(moved(i, before, after))) : scale();
+        return scale_after(parameter, &before, &after, 1);
     }
 
-    void move(Size parameter, float before, float after) {
-        const std::size_t i = run_of(parameter);
-        squares_[i] = moved(i, before, after);
+    void move(Size parameter, float before, float after) { move(parameter, &before, &after, 1); }
+
+    // The same for several parameters of one layer's weight, side by side from `first` on.
+    float scale_after(Size first, const float* before, const float* after, Size count) const {
+        const std::size_t i = run_of(first);
+        return runs_[i].normalised ? inverse(others_[i] * norm(moved(i, before, after, count))) : scale();
+    }
+
+    void move(Size first, const float* before, const float* after, Size count) {
+        const std::size_t i = run_of(first);
+        squares_[i] = moved(i, before, after, count);
         multiply();
     }
 
@@ -92,8 +99,10 @@ class Normaliser {
 
     double norm(double squares) const { return std::sqrt(squares) / unit_; }
 
-    double moved(std::size_t i, float before, float after) const {
-        return std::max(0.0, squares_[i] - square(before) + square(after));
+    double moved(std::size_t i, const float* before, const float* after, Size count) const {
+        double squares = squares_[i];
+        for (Size k = 0; k < count; ++k) squares = squares - square(before[k]) + square(after[k]);
+        return std::max(0.0, squares);
     }
 
     std::size_t run_of(Size parameter) const {

@@ -19,6 +19,7 @@ from goodminima.report.figures import (
     linear_networks,
     margins,
     two_layer,
+    volumes,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "boundaries": chiang2023.boundaries,
     "accuracy_by_loss": chiang2023.accuracy_by_loss,
     "paired_episodes": chiang2023.paired_episodes,
+    "slab_volumes": volumes.slab_volumes,
+    "accuracy_by_width": volumes.accuracy_by_width,
+    "accuracy_by_sampling": volumes.accuracy_by_sampling,
+    "volume_by_samples": volumes.volume_by_samples,
     "searches": chiang2023_searches.searches,
     "angle_and_margin": margins.angle_and_margin,
     "margin_rates": margins.margin_rates,

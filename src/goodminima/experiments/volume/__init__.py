@@ -1,0 +1,1 @@
+"""How large sets of minima are, beyond what the papers could count."""

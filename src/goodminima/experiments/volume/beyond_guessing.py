@@ -1,0 +1,116 @@
+"""Table 2 beyond Guess & Check: volumes of 2 to 128 fitted images, and how uniformly drawn solutions generalise."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from goodminima.experiments.chiang2023.two_class import image_task, lenet_for, run_two_class, two_class_cell
+from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Scale
+from goodminima.experiments.measured import Measured, by_counting, by_splitting
+from goodminima.population import Population
+from goodminima.search import bins
+from goodminima.tasks import Task
+
+COUNTED = (2, 4, 8, 16, 32)  # sample counts at which guesses fit now and then
+SPLIT = (2, 4, 8, 16, 32, 64, 128)
+TRAINED = (64, 128)
+_BINS = bins((0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65))  # Table 2's
+
+
+def run_beyond(cell: Cell, context: Context) -> Outcome:
+    """One task's volume and the accuracy of draws by one method; or that of trained nets, as in Table 2.
+
+    Settings read from the scale: `budget` of guesses; `splitting`, arguments of `split_volume`; `keep` draws of each run
+    whose accuracy is taken; for SGD those of `run_two_class`.
+    """
+    if cell.settings["method"] == "sgd":
+        return run_two_class(cell, context)
+    task, settings = image_task(context, num_samples=cell.settings["samples"]), context.scale_settings
+    net, seed, keep = lenet_for(task), context.key("volume", cell.name), settings["keep"]
+    if cell.settings["method"] == "counting":
+        measured = by_counting(net, task, context, seed=seed, budget=settings["budget"], keep=keep)
+    else:
+        measured = by_splitting(net, task, context, seed=seed, settings=settings["splitting"], keep=keep)
+    return _outcome(cell, task, measured)
+
+
+def _outcome(cell: Cell, task: Task, measured: Measured) -> Outcome:
+    """Draws from all that fit are, within a loss bin, draws from it: one set of draws serves all bins."""
+    values: dict[str, float | None] = dict.fromkeys(cell.measures) | {"log10 V": measured.log10}
+    arrays, notes = {"interval": measured.interval}, [measured.note] * bool(measured.note)
+    if measured.draws is not None:
+        accuracy = measured.draws.accuracy(task.test.x, task.test.y).double()
+        found = {"test accuracy": float(accuracy.mean())} | _by_bin(measured.draws, accuracy, task)
+        values |= {measure: found[measure] for measure in cell.measures if measure in found}
+        arrays["accuracy"] = accuracy.cpu().numpy()
+        empty = [str(fits) for fits in _BINS if str(fits) in values and values[str(fits)] is None]
+        notes += [f"no draw in {', '.join(empty)}"] * bool(empty)
+    return Outcome(values=values, errors=measured.errors, counts=measured.counts, arrays=arrays, note="; ".join(notes))
+
+
+def _by_bin(draws: Population, accuracy: Tensor, task: Task) -> dict[str, float | None]:
+    loss = draws.loss(task.train.x, task.train.y, normalised=True)
+    margin = torch.full_like(loss, math.inf)  # they fit: they were drawn so
+    chosen = {str(fits): fits.holds(loss, margin) for fits in _BINS}
+    return {name: float(accuracy[some].mean()) if some.any() else None for name, some in chosen.items()}
+
+
+def _cell(samples: int, method: str) -> Cell:
+    measures = ("log10 V", "test accuracy", *(map(str, _BINS) if samples in TRAINED else ()))
+    settings: dict[str, Any] = {"samples": samples, "optimizer": method, "method": method}
+    if samples in TRAINED:
+        settings["edges"] = (_BINS[0].loss_above, *(fits.loss_below for fits in _BINS))
+    return Cell(name=f"n={samples}/{method}", settings=settings, measures=measures)
+
+
+_CELLS = (
+    *(_cell(n, method) for n in COUNTED for method in ("counting", "splitting")),
+    *(cell for n in TRAINED for cell in (_cell(n, "splitting"), two_class_cell(n, "sgd", _BINS, {}))),
+)
+BEYOND_GUESSING = Experiment(
+    name="volume/beyond_guessing",
+    title="Volumes of 2 to 128 fitted images, and how uniformly drawn solutions generalise",
+    claim="Solutions drawn uniformly, where no guess would ever find one, still generalise about as well as trained ones "
+    "at equal loss.",
+    source="extends Chiang et al. 2023, Table 2",
+    data="digits",
+    percent=False,
+    cells=_CELLS,
+    scales={
+        "smoke": Scale(
+            replicates=1,
+            cells=("n=2/counting", "n=2/splitting", "n=4/counting", "n=4/splitting"),
+            settings={
+                "budget": 20_000, "keep": 16, "splitting": {"particles": 64, "sweeps": 1, "repeats": 2},
+            },
+        ),
+        "laptop": Scale(
+            replicates=2,
+            settings={
+                "budget": 10_000_000, "keep": 64, "wanted": 20, "lenet_lr": 1e-3,
+                "members": {"sgd": 128}, "member_images": {"sgd": 128_000},
+                "splitting": {"particles": 256, "sweeps": 6, "repeats": 5},
+            },
+        ),
+        "paper": Scale(
+            replicates=20,
+            settings={
+                "budget": 1_000_000_000, "keep": 256, "wanted": 100, "lenet_lr": 1e-3,
+                "members": {"sgd": 256}, "member_images": {"sgd": 10**6},
+                "splitting": {"particles": 1024, "sweeps": 12, "repeats": 5},
+            },
+        ),
+    },
+    run_cell=run_beyond,
+    row_labels=("samples", "optimizer"),
+    picture="volume_by_samples",
+    remarks=(
+        "A replicate is a pair of classes, the same for all rows, those of fewer samples among those of more; "
+        "log10 V is of all that fit, whatever their loss.",
+        "Accuracies are fractions. Draws by splitting are uniform, those of one run correlated; a loss bin has the draws that "
+        "fall into it.",
+        "SGD as in Table 2: frozen the first time it fits with a loss within the bin.",
+    ),
+)  # fmt: skip
