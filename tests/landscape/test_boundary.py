@@ -39,6 +39,25 @@ def test_dropout_is_off_and_the_net_stays_as_it_was() -> None:
     np.testing.assert_array_equal(found.classes[0].ravel(), net.eval()(points).argmax(1))
 
 
+class Deciding(nn.Module):
+    """What cannot be batched, even without dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(x) * (1 if float(self.out.weight.detach().sum()) > 10 else 3)
+
+
+def test_a_net_that_cannot_be_batched() -> None:
+    plain = half_planes()
+    found = decision_regions(Population(Deciding(), plain.theta), extent=(-1.0, 1.0, 0.0, 1.0), steps=20)
+    wanted = decision_regions(plain, extent=(-1.0, 1.0, 0.0, 1.0), steps=20)
+    np.testing.assert_array_equal(found.classes, wanted.classes)
+    np.testing.assert_allclose(found.lead, 3 * wanted.lead, rtol=1e-5)
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="extent must be least and greatest x"):
         decision_regions(half_planes(), extent=(1.0, -1.0, 0.0, 1.0))

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from goodminima.population.population import Population
+from goodminima.population.stack import stack_of
 from goodminima.tasks.task import Examples
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def decision_regions(population: Population, *, extent: Extent, steps: int | tup
 
 
 def _said(member: Population, points: Tensor, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    logits = member.logits(points)
+    # A module of its own takes any net, also one that cannot be batched; stacks have their fast paths.
+    logits = member.member(0)(points)[None] if stack_of(member.net) is None else member.logits(points)
     if logits.ndim != 3 or not 2 <= logits.shape[2] <= 256:
         raise ValueError(f"classifiers of 2 to 256 classes are needed, got logits of shape {tuple(logits.shape)}")
     best = logits.topk(2, dim=2).values

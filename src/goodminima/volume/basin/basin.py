@@ -173,7 +173,8 @@ def basin_volume(
         directions: "filter": normalised by filter, biases and normalisation layers fixed; "plain": all parameters as they are.
         proposal: `Isotropic()`, or `Diagonal` or `LowRank` to aim along flat directions, weighted so that the mean is the same.
         prior: A box or a Gaussian whose probability is measured; None for the plain volume.
-        batch_norm: "eval": running statistics; "train": those of the batch under each parameter vector.
+        batch_norm: "eval": running statistics; "train": those of the batch under each parameter vector; "re-estimated":
+            running statistics taken anew from the batch, under each.
         farthest: Radius at which a ray that has not crossed is censored, and kept.
         growth: Ratio of the radii looked at before a crossing is refined.
         tolerance: Error of a radius, as an error of n log r.
