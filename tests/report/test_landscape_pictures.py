@@ -34,7 +34,7 @@ def test_what_is_not_finite_is_named() -> None:
     assert not surface_of(np.ones((2, 2))).plot().legends
     shown = Line(x=np.arange(4.0), loss=np.array([1.0, np.nan, np.inf, 3.0]), unit="a", length=1.0, **FACTS)
     ax = lines({"net": shown}).axes[0]
-    assert ax.get_legend_handles_labels()[1] == ["net", "infinite", "not a number"]
+    assert ax.get_legend_handles_labels()[1] == ["net", "net: infinite", "net: not a number"]
 
 
 def test_pictures_are_written_and_no_window_is_opened(tmp_path: Path) -> None:

@@ -37,7 +37,15 @@ def lines(shown: Mapping[str, Line]) -> Figure:
         for mark, bad, word in (("^", np.isinf(each.loss), "infinite"), ("x", np.isnan(each.loss), "not a number")):
             if bad.any():
                 top = ax.get_xaxis_transform()
-                ax.plot(each.x[bad], np.full(bad.sum(), 0.97), mark, color=colour, ms=4, transform=top, label=word)
+                ax.plot(
+                    each.x[bad],
+                    np.full(bad.sum(), 0.97),
+                    mark,
+                    color=colour,
+                    ms=4,
+                    transform=top,
+                    label=f"{name}: {word}" if name else word,
+                )
     units = {each.unit for each in shown.values()}
     ax.set(xlabel=units.pop() if len(units) == 1 else "coordinate", ylabel="loss")
     ax.grid(alpha=0.25)
