@@ -13,7 +13,9 @@ from goodminima.experiments.experiment import Context, Progress
 from goodminima.population import AbstractPrior, Population
 from goodminima.search import Fits, guess_and_check
 from goodminima.tasks import Task
-from goodminima.volume import LogVolume, Outcome, Split, Stage, split_volume
+from goodminima.volume.counting import LogVolume
+from goodminima.volume.interval import Outcome
+from goodminima.volume.splitting import Split, Stage, split_volume
 
 LOG10 = math.log(10)
 _ANY_FIT = Fits()

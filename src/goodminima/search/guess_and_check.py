@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from goodminima.population.parameters import slots
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractPrior, Cube
+from goodminima.search.counting import Count, LogVolume
 from goodminima.search.fits import Fits, Status
 from goodminima.search.screening import SLACK, Candidates, Screen, interleaved, screen_of
 from goodminima.tasks.task import Examples, Task
-from goodminima.volume.counting import Count, LogVolume
 
 _ANY_FIT = Fits()
 _DEFAULT_CHUNK = 16_384  # a call of the compiled kernel has fixed costs; this is a tenth of a second

@@ -1,31 +1,54 @@
 """How large a set of parameters is, always with an interval, in natural log.
 
-Names are imported when they are first used: `search` needs the counting alone, and splitting needs `search`.
+By counting guesses (`search.counting`, which Guess & Check comes with), by multilevel splitting where guesses cannot reach,
+by rays around one minimum.
 """
 
-from importlib import import_module
-from typing import Any
+from goodminima.search.counting import Count, LogVolume
+from goodminima.volume.basin import (
+    AbstractProposal,
+    Basin,
+    Diagonal,
+    Isotropic,
+    Label,
+    LowRank,
+    basin_of,
+    basin_volume,
+)
+from goodminima.volume.splitting import (
+    AbstractMoves,
+    Level,
+    NeuronMoves,
+    Outcome,
+    PcnMoves,
+    Seen,
+    Split,
+    Stage,
+    Walked,
+    split_volume,
+    volume_where,
+)
 
-_HOMES = {
-    "basin": ("AbstractProposal", "Basin", "Diagonal", "Isotropic", "Label", "LowRank", "basin_of", "basin_volume"),
-    "counting": ("Count", "LogVolume"),
-    "interval": ("Outcome",),
-    "level": ("Level",),
-    "moves": ("AbstractMoves", "Seen", "Walked"),
-    "neurons": ("NeuronMoves",),
-    "pcn": ("PcnMoves",),
-    "splitting": ("Split", "Stage", "split_volume", "volume_where"),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'goodminima.volume' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module(f"goodminima.volume.{_HOME_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__all__ = [
+    "AbstractMoves",
+    "AbstractProposal",
+    "Basin",
+    "Count",
+    "Diagonal",
+    "Isotropic",
+    "Label",
+    "Level",
+    "LogVolume",
+    "LowRank",
+    "NeuronMoves",
+    "Outcome",
+    "PcnMoves",
+    "Seen",
+    "Split",
+    "Stage",
+    "Walked",
+    "basin_of",
+    "basin_volume",
+    "split_volume",
+    "volume_where",
+]

@@ -21,7 +21,7 @@ from goodminima.population import Cube, FanOut, Population
 from goodminima.search import Fits, Found, guess_and_check
 from goodminima.tasks import Task, few_shot, load_images
 from goodminima.train import SGD, Trained, train_into_bins
-from goodminima.volume import Outcome as Ended
+from goodminima.volume.interval import Outcome as Ended
 
 METHODS = {
     "gc": ("LeNet", "G&C"),

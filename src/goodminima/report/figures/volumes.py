@@ -94,7 +94,7 @@ def accuracy_by_width(experiment: Experiment, results: "Results") -> Figure:
     """Test accuracy against the width, a panel per loss bin, beside the paper's; and how large the bins are."""
     bins = results.cells[0].measures
     figure, axes = plt.subplots(2, 4, figsize=(11.4, 5.4), layout="constrained", sharex=True)
-    panels = axes.flat
+    panels = list(axes.flat)
     for measure, ax in zip(bins, panels, strict=False):
         for method in ("G&C", "splitting"):
             cells = [cell for cell in results.cells if cell.settings["optimizer"] == method]
@@ -104,7 +104,8 @@ def accuracy_by_width(experiment: Experiment, results: "Results") -> Figure:
         ax.set_title(f"loss in {measure}", fontsize=9)
         ax.set_ylim(60, 100)
     figure.supylabel("test accuracy [%]", fontsize=10)
-    figure.supxlabel("width of LeNet", fontsize=10)
+    for ax in axes[1]:
+        ax.set_xlabel("width of LeNet")
     _bin_volumes(axes[1, 3], results)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)

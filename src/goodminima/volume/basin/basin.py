@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from goodminima.population.net_loss import Loss, loss_of
 from goodminima.population.priors import AbstractPrior
+from goodminima.search.counting import LogVolume
 from goodminima.tasks.task import Examples
 from goodminima.volume.basin.aim import AbstractProposal, Aim, Isotropic
 from goodminima.volume.basin.coordinates import Coordinates, around
 from goodminima.volume.basin.log_mean import LogMean
 from goodminima.volume.basin.ray_integrals import log_ball, weight_of
 from goodminima.volume.basin.ray_walk import RayGroup, RayRule, RayWalk
-from goodminima.volume.counting import LogVolume
 
 _ISOTROPIC = Isotropic()
 

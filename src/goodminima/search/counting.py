@@ -1,4 +1,4 @@
-"""Volume by counting: guesses and hits, with an exact binomial interval."""
+"""Hits among guesses, and the volume they stand for, with an exact binomial interval."""
 
 import math
 from dataclasses import dataclass

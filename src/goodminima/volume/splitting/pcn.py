@@ -16,10 +16,10 @@ from goodminima.population.parameters import num_parameters, slots
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.starts import derived_seed
 from goodminima.tasks.task import Examples
-from goodminima.volume.kernels import kernel_of
-from goodminima.volume.level import Level
-from goodminima.volume.moves import AbstractMoves, Seen, Walked
-from goodminima.volume.sight import AbstractSight, FunctionSight, NetSight
+from goodminima.volume.splitting.kernels import kernel_of
+from goodminima.volume.splitting.level import Level
+from goodminima.volume.splitting.moves import AbstractMoves, Seen, Walked
+from goodminima.volume.splitting.sight import AbstractSight, FunctionSight, NetSight
 
 _WANTED_ACCEPTANCE = (
     0.25  # near what is best for random walks in many dimensions (Gelman, Roberts and Gilks 1996: 0.234)

@@ -16,8 +16,8 @@ from goodminima.population.normalise import norm_unit, normed_ranges
 from goodminima.population.priors import AbstractBox, AbstractPrior
 from goodminima.population.stack import Conv, Linear, Stack, stack_of
 from goodminima.tasks.task import Task
-from goodminima.volume.level import Level
-from goodminima.volume.moves import AbstractMoves, Seen, Walked
+from goodminima.volume.splitting.level import Level
+from goodminima.volume.splitting.moves import AbstractMoves, Seen, Walked
 
 _NO_STACK = "{} is no stack of Linear, Conv2d, ReLU, pooling and Flatten"
 _GROUP = 64  # members a thread walks between two chances to be interrupted
@@ -116,7 +116,7 @@ class NeuronMoves(AbstractMoves):
                 sweeps=sweeps,
                 threads=self.threads,
             )
-            for first in range(0, len(theta), step)
+            for first in range(0, max(1, len(theta)), step)  # once for nobody
         ]
         return Walked(
             torch.from_numpy(np.concatenate([part.theta for part in parts])),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodminima.volume import Walked
-from goodminima.volume.memory import Lineage, correlation, memory
+from goodminima.volume.splitting.memory import Lineage, correlation, memory
 
 
 def test_correlation_is_that_of_the_columns() -> None:

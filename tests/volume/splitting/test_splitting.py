@@ -14,8 +14,8 @@ from goodminima.population import AbstractPrior, Cube, Gaussian, native
 from goodminima.search import Fits, bins
 from goodminima.tasks import Examples, Task, wedge
 from goodminima.volume import NeuronMoves, Outcome, PcnMoves, Split, Stage, split_volume, volume_where
-from goodminima.volume.descent import Descent, Plan, Run
-from goodminima.volume.splitting import moves_for
+from goodminima.volume.splitting.descent import Descent, Plan, Run
+from goodminima.volume.splitting.splitting import moves_for
 
 FALSE_ALARM = 1e-6
 PRIORS = [Cube(1.0), Gaussian(2.0)]

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from goodminima.volume import Count, Outcome
-from goodminima.volume.descent import Reading
-from goodminima.volume.interval import combine, outcome_of
+from goodminima.volume.splitting.descent import Reading
+from goodminima.volume.splitting.interval import combine, outcome_of
 
 
 def _readings(logs: np.ndarray, *, families: int = 100, levels: int = 9) -> list[Reading]:

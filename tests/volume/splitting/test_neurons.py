@@ -12,7 +12,7 @@ from goodminima.nets import MLP
 from goodminima.population import AbstractPrior, Cube, FanOut, Gaussian, Population, native
 from goodminima.tasks import Examples, Task
 from goodminima.volume import Level, split_volume
-from goodminima.volume.neurons import NeuronMoves
+from goodminima.volume.splitting.neurons import NeuronMoves
 
 native_only = pytest.mark.skipif(not native.available(), reason=native.why_not() or "available")
 
@@ -137,6 +137,23 @@ def test_walks_end_where_float64_agrees() -> None:
     assert (exact > level.margin_above - 1e-5).all()
     half_widths = torch.from_numpy(prior.half_widths(net))
     assert (walked.theta.abs() <= half_widths).all()
+
+
+@native_only
+def test_nobody_walks_nowhere_and_groups_change_nothing() -> None:
+    net, task, prior, _ = _cases()["filters"]
+    walks = []
+    for threads in (1, 2):
+        moves = NeuronMoves(net, task, prior, threads=threads)
+        theta = moves.draw(seed=1, indices=np.arange(150, dtype=np.uint64))
+        streams = np.arange(150, dtype=np.uint64)
+        assert moves.walk(theta[:0], _level(6, 0), seed=2, streams=streams[:0], sweeps=4).theta.shape == (
+            0,
+            theta.shape[1],
+        )
+        walks.append(moves.walk(theta, _level(6, 0), seed=2, streams=streams, sweeps=2))
+    assert (walks[0].theta == walks[1].theta).all()
+    assert (walks[0].tried, walks[0].evaluations) == (walks[1].tried, walks[1].evaluations)
 
 
 @native_only

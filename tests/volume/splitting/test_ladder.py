@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from goodminima.volume import Level, Seen
-from goodminima.volume.ladder import fit_rung, loss_rung, next_above, rising_loss_rung
+from goodminima.volume.splitting.ladder import fit_rung, loss_rung, next_above, rising_loss_rung
 
 
 def naive_fit_rung(margins: np.ndarray, order: list[int]) -> tuple[list[float], list[bool]]:

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from goodminima.volume.counting import Count, LogVolume
-from goodminima.volume.descent import Reading
-from goodminima.volume.memory import LEAST_FAMILIES
+from goodminima.search.counting import Count, LogVolume
+from goodminima.volume.splitting.descent import Reading
+from goodminima.volume.splitting.memory import LEAST_FAMILIES
 
 
 class Outcome(StrEnum):

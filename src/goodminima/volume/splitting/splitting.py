@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractBox, AbstractPrior, Cube
+from goodminima.search.counting import LogVolume
 from goodminima.search.fits import Fits
 from goodminima.search.screening import interleaved
 from goodminima.tasks.task import Examples, Task
-from goodminima.volume.counting import LogVolume
-from goodminima.volume.descent import Descent, Plan, Run, Step
-from goodminima.volume.interval import Outcome, combine, outcome_of
-from goodminima.volume.moves import AbstractMoves
-from goodminima.volume.neurons import NeuronMoves
-from goodminima.volume.pcn import PcnMoves
+from goodminima.volume.splitting.descent import Descent, Plan, Run, Step
+from goodminima.volume.splitting.interval import Outcome, combine, outcome_of
+from goodminima.volume.splitting.moves import AbstractMoves
+from goodminima.volume.splitting.neurons import NeuronMoves
+from goodminima.volume.splitting.pcn import PcnMoves
 
 _ANY_FIT = Fits()
 _LOWEST = -2500.0
@@ -197,8 +197,9 @@ def volume_where(
 
     The other arguments and the result are those of `split_volume`.
 
+    >>> import math
     >>> corner = volume_where(lambda theta: theta, dimension=20, repeats=3)  # an orthant
-    >>> corner.log_volume.low < -20 * math.log(2) < corner.log_volume.high
+    >>> corner.log_volume.low < 20 * math.log(0.5) < corner.log_volume.high
     True
     """
     accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)

@@ -13,7 +13,7 @@ from goodminima.population.normalise import norm_product
 from goodminima.population.parameters import num_parameters
 from goodminima.population.population import Evaluator, cross_entropy, evaluator_of, margins
 from goodminima.tasks.task import Examples
-from goodminima.volume.moves import Seen
+from goodminima.volume.splitting.moves import Seen
 
 _REGISTER = 16  # members that the compiled kernel evaluates in the time of one
 

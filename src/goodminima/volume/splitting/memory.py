@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from goodminima.volume.moves import Walked
+from goodminima.volume.splitting.moves import Walked
 
 FORGOTTEN = 0.1  # a memory below this is none
 

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from goodminima.volume.level import Level
-from goodminima.volume.moves import Seen
+from goodminima.volume.splitting.level import Level
+from goodminima.volume.splitting.moves import Seen
 
 
 @final

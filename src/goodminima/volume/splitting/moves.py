@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt64
 from torch import Tensor
 
-from goodminima.volume.level import Level
+from goodminima.volume.splitting.level import Level
 
 
 @final

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from goodminima.search.fits import Fits
 from goodminima.search.starts import derived_seed
-from goodminima.volume.ladder import Rung, fit_rung, loss_rung, next_above, rising_loss_rung
-from goodminima.volume.level import Level
-from goodminima.volume.memory import LEAST_FAMILIES, Lineage, correlation, memory
-from goodminima.volume.moves import AbstractMoves, Seen
+from goodminima.volume.splitting.ladder import Rung, fit_rung, loss_rung, next_above, rising_loss_rung
+from goodminima.volume.splitting.level import Level
+from goodminima.volume.splitting.memory import LEAST_FAMILIES, Lineage, correlation, memory
+from goodminima.volume.splitting.moves import AbstractMoves, Seen
 
 _DRAWS, _RESAMPLING, _WALK = 0, 1, 2  # words of the seeds
 

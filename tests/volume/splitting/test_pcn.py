@@ -12,7 +12,7 @@ from goodminima.nets import MLP, LeNet
 from goodminima.population import AbstractPrior, Cube, FanOut, Gaussian, Population, Sphere
 from goodminima.tasks import Examples, wedge
 from goodminima.volume import Level, PcnMoves, Walked
-from goodminima.volume.pcn import blocks_of
+from goodminima.volume.splitting.pcn import blocks_of
 
 FALSE_ALARM = 1e-6
 PRIORS = [Cube(1.0), FanOut(), Gaussian(0.7), Sphere(1.0)]
