@@ -17,6 +17,10 @@ from typing import Any
 __version__ = version("goodminima")
 
 _HOMES = {
+    "goodminima.landscape": (
+        "Direction", "Evaluation", "Line", "Surface", "Trajectory", "decision_regions", "distances", "hessian_eigenpairs",
+        "line", "parameters_of", "pca", "plane", "random_directions", "surface", "tsne",
+    ),
     "goodminima.measure": (
         "Margins", "SpectralNorm", "fgsm_accuracy", "folded", "frobenius_norm", "logit_margins", "path_norm",
         "relative_distance", "spectral_norm_product", "spectral_norms",
@@ -34,8 +38,9 @@ _HOMES = {
         "few_shot", "load_images", "slab", "wedge", "whole",
     ),
     "goodminima.train": (
-        "Extractor", "PatternSearch", "RandomGreedy", "Recipe", "SGD", "Trained", "poison", "poisoned_sgd", "pretrain",
-        "pretrained_features", "query_accuracy", "ridge_heads", "sgd_heads", "svm_heads", "train", "train_into_bins",
+        "Extractor", "PatternSearch", "RandomGreedy", "Recipe", "SGD", "Trained", "poison", "poisoned_loss", "poisoned_sgd",
+        "pretrain", "pretrained_features", "query_accuracy", "reverse_cross_entropy", "ridge_heads", "sgd_heads",
+        "svm_heads", "train", "train_into_bins",
     ),
     "goodminima.volume": (
         "Basin", "Count", "Diagonal", "Isotropic", "LogVolume", "LowRank", "PcnMoves", "Split", "basin_of",

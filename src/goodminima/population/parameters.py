@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import final
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 
 @final
@@ -20,6 +21,10 @@ class Slot:
     def is_matrix(self) -> bool:
         """Whether this is a weight (two axes or more) and not a bias or a scale."""
         return len(self.shape) > 1
+
+    def filters(self, theta: Float[Tensor, "D"]) -> Float[Tensor, "O K"]:
+        """The weights of each output unit or channel, a row each: a view of theta."""
+        return theta[self.start : self.stop].view(self.shape[0], -1)
 
 
 def slots(net: nn.Module) -> tuple[Slot, ...]:

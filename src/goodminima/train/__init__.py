@@ -6,6 +6,7 @@ from goodminima.train.into_bins import Frozen, Trained, train_into_bins
 from goodminima.train.optimizers import PatternSearch, RandomGreedy
 from goodminima.train.poison import Poisoned, poison, poisoned_sgd
 from goodminima.train.pretrain import Pretrained, Recipe, pretrain
+from goodminima.train.reverse import poisoned_loss, reverse_cross_entropy
 from goodminima.train.sgd import SGD, train
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "Recipe",
     "Trained",
     "poison",
+    "poisoned_loss",
     "poisoned_sgd",
     "pretrain",
     "pretrained_features",
     "query_accuracy",
+    "reverse_cross_entropy",
     "ridge_heads",
     "sgd_heads",
     "svm_heads",

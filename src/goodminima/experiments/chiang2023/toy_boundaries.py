@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
+from goodminima.landscape.boundary import decision_regions
 from goodminima.nets import MLP
 from goodminima.population import FanOut, Population
 from goodminima.search import Fits, guess_and_check
@@ -120,9 +119,4 @@ def _net(cell: Cell) -> MLP:
 
 def class1(population: Population, extent: tuple[float, float, float, float] = EXTENT) -> np.ndarray:
     """(P, G, G) uint8: 1 where a member says class 1; rows from the least y up, columns from the least x on."""
-    left, right, bottom, top = extent
-    device = population.theta.device
-    rows, columns = (torch.linspace(low, high, _GRID, device=device) for low, high in ((bottom, top), (left, right)))
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    logits: Tensor = population.logits(torch.stack([x, y], dim=2).reshape(-1, 2))
-    return logits.argmax(2).reshape(len(population), _GRID, _GRID).to(torch.uint8).cpu().numpy()
+    return decision_regions(population, extent=extent, steps=_GRID).classes

@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor, nn
 
+from goodminima.population.net_loss import Loss, loss_of
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.counting import LogVolume
 from goodminima.tasks.task import Examples
 from goodminima.volume.basin.aim import AbstractProposal, Aim, Isotropic
 from goodminima.volume.basin.coordinates import Coordinates, around
 from goodminima.volume.basin.log_mean import LogMean
-from goodminima.volume.basin.net_loss import Loss, loss_of
 from goodminima.volume.basin.ray_integrals import log_ball, weight_of
 from goodminima.volume.basin.ray_walk import RayGroup, RayRule, RayWalk
 
@@ -173,7 +173,8 @@ def basin_volume(
         directions: "filter": normalised by filter, biases and normalisation layers fixed; "plain": all parameters as they are.
         proposal: `Isotropic()`, or `Diagonal` or `LowRank` to aim along flat directions, weighted so that the mean is the same.
         prior: A box or a Gaussian whose probability is measured; None for the plain volume.
-        batch_norm: "eval": running statistics; "train": those of the batch under each parameter vector.
+        batch_norm: "eval": running statistics; "train": those of the batch under each parameter vector; "re-estimated":
+            running statistics taken anew from the batch, under each.
         farthest: Radius at which a ray that has not crossed is censored, and kept.
         growth: Ratio of the radii looked at before a crossing is refined.
         tolerance: Error of a radius, as an error of n log r.

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
+from goodminima.population.choices import check_choice
 from goodminima.population.parameters import slots
-from goodminima.volume.basin.choices import check_choice
 
 _DIRECTIONS = ("filter", "plain")
 
@@ -109,7 +109,7 @@ def _filter_units(net: nn.Module, centre: Tensor) -> Float64[np.ndarray, "D"]:
     units = torch.zeros_like(theta)
     for slot in slots(net):
         if slot.is_matrix:
-            filters = theta[slot.start : slot.stop].view(slot.shape[0], -1)
+            filters = slot.filters(theta)
             norms = filters.norm(dim=1, keepdim=True) / math.sqrt(filters.shape[1])
             units[slot.start : slot.stop] = norms.expand_as(filters).reshape(-1)
     if not units.any():

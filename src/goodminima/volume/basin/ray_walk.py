@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
 
+from goodminima.population.net_loss import Loss
 from goodminima.volume.basin.aim import Aim
 from goodminima.volume.basin.coordinates import Coordinates
-from goodminima.volume.basin.net_loss import Loss
 from goodminima.volume.basin.ray_integrals import AbstractWeight, log_ball
 from goodminima.volume.basin.rays import Crossings, Stride, first_crossings
 

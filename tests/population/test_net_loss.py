@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from goodminima.population import net_loss
+from goodminima.population.net_loss import loss_of
 from goodminima.tasks.task import Examples
-from goodminima.volume.basin import net_loss
-from goodminima.volume.basin.net_loss import loss_of
 
 
 @pytest.fixture
@@ -76,5 +76,60 @@ def test_plain_stacks(batch: Examples) -> None:
 
 
 def test_an_unknown_mode_is_refused(batch: Examples) -> None:
-    with pytest.raises(ValueError, match=r"batch_norm 'trian': choose from eval, train; the nearest is 'train'"):
+    with pytest.raises(
+        ValueError, match=r"batch_norm 'trian': choose from eval, train, re-estimated; the nearest is 'train'"
+    ):
         loss_of(batch_norm_net(), batch, batch_norm="trian")
+
+
+class Shared(nn.Module):
+    """One weight in two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(72, 72), nn.Linear(72, 72)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.tanh(self.first(x.flatten(1))))[:, :3]
+
+
+def test_tied_weights_move_together(batch: Examples) -> None:
+    torch.manual_seed(0)
+    net = Shared()
+    theta = members(net, 4)
+    found = loss_of(net, batch, batch_norm="eval")(theta)
+    torch.testing.assert_close(found, one_at_a_time(net, batch, theta, "eval"), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("numbers", [16_000_000, 600])
+def test_statistics_taken_anew(batch: Examples, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass over the batch in training mode, then the loss in evaluation mode, by one module at a time."""
+    monkeypatch.setattr(net_loss, "_CHUNK_NUMBERS", numbers)
+    net = batch_norm_net().train()
+    theta, wanted = members(net, 7), []
+    for vector in theta:
+        member = copy.deepcopy(net).eval()
+        nn.utils.vector_to_parameters(vector, member.parameters())
+        member[1].train().momentum = None
+        member[1].reset_running_stats()
+        member(batch.x)
+        wanted.append(F.cross_entropy(member.eval()(batch.x), batch.y).detach())
+    found = loss_of(net, batch, batch_norm="re-estimated")(theta)
+    torch.testing.assert_close(found, torch.stack(wanted), rtol=1e-5, atol=1e-6)
+    assert net[1].momentum == 0.1
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_another_criterion(batch: Examples, plain: bool) -> None:
+    def wrong(logits: Tensor, y: Tensor) -> Tensor:
+        return (logits.argmax(1) != y).float()
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(72, 3)) if plain else batch_norm_net()
+    theta = members(net, 5)
+    found = loss_of(net, batch, batch_norm="eval", criterion=wrong)(theta)
+    for vector, share in zip(theta, found, strict=True):
+        member = copy.deepcopy(net).eval()
+        nn.utils.vector_to_parameters(vector, member.parameters())
+        assert float(share) == pytest.approx(float((member(batch.x).argmax(1) != batch.y).float().mean()))
