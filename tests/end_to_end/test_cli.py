@@ -17,12 +17,18 @@ TOY = "toy_experiment:TOY"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": TOYS}
 
 
+def _hear_ctrl_c() -> None:
+    """A shell has its background jobs ignore Ctrl-C, and the tests may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(*words: str, folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "goodminima", *words]
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        command, cwd=folder, env=ENVIRONMENT, text=True, stdout=pipe, stderr=pipe, start_new_session=True
-    )
+        command, cwd=folder, env=ENVIRONMENT, text=True, stdout=pipe, stderr=pipe, start_new_session=True,
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - no thread of ours holds a lock here
+    )  # fmt: skip
 
 
 def goodminima(*words: str, folder: Path) -> tuple[int, str, str]:

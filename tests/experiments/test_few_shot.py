@@ -94,6 +94,7 @@ def test_the_picture_shows_a_panel_for_each_pattern_search() -> None:
                 ),
             )
     figure = PICTURES["paired_episodes"](TABLE5, Results(experiment=TABLE5, group=group, replicates=stored))
+    plt.close(figure)
     (panel,) = figure.axes
     assert panel.get_title() == "1-shot, start: PyTorch"
     # 16/3 points, and 1.96 times 8/3 / sqrt(3).

@@ -40,7 +40,8 @@ def test_what_is_not_finite_is_named() -> None:
 def test_pictures_are_written_and_no_window_is_opened(tmp_path: Path) -> None:
     found = Regions(np.zeros((2, 4, 4), dtype=np.uint8), np.zeros((2, 4, 4)), (0.0, 1.0, 0.0, 1.0))
     points = Examples(torch.rand(5, 2), torch.arange(5) % 2)
+    open_before = plt.get_fignums()
     figure = found.plot(tmp_path / "regions.png", examples=points, titles=("one", "two"))
     assert (tmp_path / "regions.png").stat().st_size > 1000
     assert [ax.get_title() for ax in figure.axes] == ["one", "two"]
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == open_before
