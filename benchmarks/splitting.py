@@ -99,7 +99,7 @@ def _shown(split: Split) -> float:
 
 def _print_table(records: Iterator[Record]) -> None:
     columns = {"n": 4, "runs": 6, "log10 V": 9, "95 % interval": 19, "sd": 8, "seconds": 9, "evaluations": 13}
-    columns |= {"guesses": 10, "plain": 9, "screened": 10}
+    columns |= {"guesses": 10, "plain": 12, "screened": 10}
     print("".join(f"{name:>{width}}" for name, width in columns.items()), flush=True)
     for r in records:
         interval = f"[{r.low:.3f}, {r.high:.3f}]"
