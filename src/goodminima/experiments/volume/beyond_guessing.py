@@ -72,8 +72,8 @@ _CELLS = (
 BEYOND_GUESSING = Experiment(
     name="volume/beyond_guessing",
     title="Volumes of 2 to 128 fitted images, and how uniformly drawn solutions generalise",
-    claim="Solutions drawn uniformly, where no guess would ever find one, still generalise about as well as trained ones "
-    "at equal loss.",
+    claim="Solutions drawn uniformly, where no guess would ever find one, generalise better the more images they fit; at equal "
+    "loss trained ones stay some points ahead, as they are of guessed ones at 32 images.",
     source="extends Chiang et al. 2023, Table 2",
     data="digits",
     percent=False,
