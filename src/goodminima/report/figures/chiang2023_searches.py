@@ -43,7 +43,7 @@ def searches(experiment: Experiment, results: "Results") -> Figure:
     ]
     kinds = {cell.settings["optimizer"] for cell in results.cells} & set(_LINES)
     handles += [Line2D([], [], color="black", ls=_LINES[kind], label=kind) for kind in sorted(kinds)]
-    axes[1].legend(handles=handles, frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
+    axes[3].legend(handles=handles, frameon=False, fontsize=8, loc="lower left")
     return figure
 
 

@@ -162,11 +162,9 @@ def accuracy_by_sampling(experiment: Experiment, results: "Results") -> Figure:
                 _by_loss(ax, cell, results, colour=COLOURS[priors.index(prior)], name=prior)
         ax.grid(alpha=0.25)
     axes[0, 0].set_ylabel("test accuracy [%]")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    handles.append(Line2D([], [], color="black", ls="--", lw=1))
-    figure.legend(
-        handles, [*labels, "as printed in the paper"], loc="outside lower center", ncols=5, frameon=False, fontsize=8.5
-    )
+    shown = {label: line for ax in axes.flat for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    shown["as printed in the paper"] = Line2D([], [], color="black", ls="--", lw=1)
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
     return figure
 
 
