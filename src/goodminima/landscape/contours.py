@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import cast, final
 
 import numpy as np
 import torch
@@ -44,7 +44,8 @@ def length_between(classes: UInt8[np.ndarray, "m n"], lead: Float[np.ndarray, "m
 
 def count_regions(classes: UInt8[np.ndarray, "m n"]) -> int:
     """Connected regions: points of the grid that say the same, next to each other across or up."""
-    return sum(ndimage.label(classes == label)[1] for label in np.unique(classes))
+    found = (cast(tuple[np.ndarray, int], ndimage.label(classes == label)) for label in np.unique(classes))
+    return sum(number for _, number in found)
 
 
 def distances(
