@@ -1,5 +1,6 @@
 """Training: from a start to minima with gradients."""
 
+from goodminima.train.adversarial import adversarial_init
 from goodminima.train.features import Extractor, Features, pretrained_features
 from goodminima.train.fit import Fit, fit
 from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
@@ -30,6 +31,7 @@ __all__ = [
     "Recipe",
     "Steps",
     "Trained",
+    "adversarial_init",
     "fit",
     "fitted",
     "poison",
