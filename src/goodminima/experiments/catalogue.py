@@ -27,7 +27,25 @@ from goodminima.experiments.implicit_bias.mirror_descent import MIRROR_DESCENT
 from goodminima.experiments.implicit_bias.non_separable import NON_SEPARABLE
 from goodminima.experiments.implicit_bias.random_labels import RANDOM_LABELS
 from goodminima.experiments.implicit_bias.steepest_descent import STEEPEST_DESCENT
+from goodminima.experiments.liu2020 import curves as liu_curves
+from goodminima.experiments.liu2020.figure1 import FIGURE1 as LIU_FIGURE1
+from goodminima.experiments.liu2020.figure4 import FIGURE4 as LIU_FIGURE4
+from goodminima.experiments.liu2020.figure5 import FIGURE5 as LIU_FIGURE5
+from goodminima.experiments.liu2020.figure6 import FIGURE6 as LIU_FIGURE6
+from goodminima.experiments.liu2020.per_net import DATA as LIU_DATA
+from goodminima.experiments.liu2020.table1 import TABLE1 as LIU_TABLE1
+from goodminima.experiments.liu2020.table2 import TABLE2 as LIU_TABLE2
 from goodminima.experiments.volume.beyond_guessing import BEYOND_GUESSING
+
+# Liu et al. 2020 on CIFAR-10, as in the text, and then what the appendix has for each of the other data sets.
+_LIU_BY_DATA = (LIU_TABLE1, liu_curves.FIGURE2, liu_curves.FIGURE3, LIU_FIGURE5, LIU_FIGURE6)
+_LIU = (
+    LIU_FIGURE1,
+    LIU_TABLE2,
+    *(entry["cifar10"] for entry in _LIU_BY_DATA),
+    LIU_FIGURE4,
+    *(entry[data] for data in LIU_DATA if data != "cifar10" for entry in _LIU_BY_DATA),
+)
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     FIGURE1,
@@ -56,6 +74,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     DIAGONAL_NETWORKS,
     EARLY_STOPPING,
     RANDOM_LABELS,
+    *_LIU,
 )
 
 

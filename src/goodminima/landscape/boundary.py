@@ -43,6 +43,12 @@ class Regions:
         """Share of the plane on which two classifiers say something else."""
         return np.stack([(self.classes != each).mean(axis=(1, 2)) for each in self.classes])
 
+    def signed_lead(self) -> Float[np.ndarray, "P m n"]:
+        """The logit of class 1 less that of class 0, of classifiers of two classes: its zeros are the boundary."""
+        if self.classes.max(initial=0) > 1:
+            raise ValueError(f"signed_lead: two classes are needed, got {int(self.classes.max()) + 1}")
+        return np.where(self.classes == 1, self.lead, -self.lead)
+
     def boundary_lengths(self) -> Float64[np.ndarray, "P"]:
         """Length of the lines between classes within the frame, per classifier, in units of the plane.
 
