@@ -17,6 +17,7 @@ from goodminima.report.figures import (
     chiang2023_searches,
     diagonal_and_labels,
     linear_networks,
+    liu2020,
     margins,
     two_layer,
     volumes,
@@ -45,6 +46,12 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "variation_margin": two_layer.variation_margin,
     "diagonal_networks": diagonal_and_labels.diagonal_networks,
     "early_stopping": diagonal_and_labels.early_stopping,
+    "toy_boundaries": liu2020.toy_boundaries,
+    "both_starts": liu2020.both_starts,
+    "accuracy_curves": liu2020.accuracy_curves,
+    "replicas": liu2020.replicas,
+    "norms": liu2020.norms,
+    "fgsm": liu2020.fgsm,
     "random_labels": diagonal_and_labels.random_labels,
 }
 
