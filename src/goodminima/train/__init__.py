@@ -1,6 +1,7 @@
 """Training: from a start to minima with gradients."""
 
 from goodminima.train.features import Extractor, Features, pretrained_features
+from goodminima.train.fit import Fit, fit
 from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
 from goodminima.train.into_bins import Frozen, Trained, train_into_bins
 from goodminima.train.optimizers import PatternSearch, RandomGreedy
@@ -16,6 +17,7 @@ __all__ = [
     "ExtraBatches",
     "Extractor",
     "Features",
+    "Fit",
     "Frozen",
     "PatternSearch",
     "Poisoned",
@@ -25,6 +27,7 @@ __all__ = [
     "RandomGreedy",
     "Recipe",
     "Trained",
+    "fit",
     "poison",
     "poison_together",
     "poisoned_loss",
