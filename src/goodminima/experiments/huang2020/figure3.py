@@ -19,6 +19,7 @@ def run_minimum(cell: Cell, context: Context) -> Outcome:
     """
     found = minima(context)
     own, cut, regions = _seen(context, found, cell.settings["beta"])
+    note = ""
     number = BETAS.index(cell.settings["beta"])
     values: dict[str, float | None] = {
         "train accuracy": float(found.train_accuracy[number]),
@@ -31,9 +32,11 @@ def run_minimum(cell: Cell, context: Context) -> Outcome:
     if cell.name == "bad":
         good, good_cut, _ = _seen(context, found, KINDS["good"])
         values["median margin, bad / good"] = float(np.median(own) / np.median(good))
-        values["area below 0.1, bad / good"] = cut.share_below(CUTOFF) / good_cut.share_below(CUTOFF)
+        whole = good_cut.share_below(CUTOFF)
+        values["area below 0.1, bad / good"] = cut.share_below(CUTOFF) / whole if whole else None
+        note = "" if whole else "the good minimum itself lies above 0.1"
     arrays = {"classes": regions, "loss": cut.loss.astype(np.float32), "along": cut.x}
-    return Outcome(values=values, arrays=arrays | points(found.task.train))
+    return Outcome(values=values, arrays=arrays | points(found.task.train), note=note)
 
 
 def _seen(context: Context, found: Minima, beta: float) -> tuple[np.ndarray, Surface, np.ndarray]:

@@ -142,6 +142,11 @@ def _spearman(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
+def measure_of(statistic: str, place: int) -> str:
+    """The last cell's measure of a statistic at cutoff number `place`; "" where it has none."""
+    return next((name for name, column in _COLUMNS.items() if column == (statistic, place)), "")
+
+
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
@@ -149,8 +154,11 @@ def _or_none(value: float) -> float | None:
 # Measure of the last cell -> (statistic, number of the cutoff).
 _COLUMNS: Mapping[str, tuple[str, int]] = {
     **{f"log10 V, cutoff {cutoff:g}": ("log10 V", place) for place, cutoff in enumerate(CUTOFFS)},
+    **{
+        f"log10 V, geometric mean, cutoff {cutoff:g}": ("log10 V, geometric mean", place)
+        for place, cutoff in enumerate(CUTOFFS)
+    },
     "mean radius": ("mean radius", TABLE),
-    "log10 V, geometric mean": ("log10 V, geometric mean", TABLE),
     "log10 V, parameters": ("log10 V, parameters", TABLE),
 }
 _MEASURES = (

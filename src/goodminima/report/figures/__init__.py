@@ -16,6 +16,7 @@ from goodminima.report.figures import (
     chiang2023,
     chiang2023_searches,
     diagonal_and_labels,
+    huang2020,
     linear_networks,
     margins,
     two_layer,
@@ -46,6 +47,11 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "diagonal_networks": diagonal_and_labels.diagonal_networks,
     "early_stopping": diagonal_and_labels.early_stopping,
     "random_labels": diagonal_and_labels.random_labels,
+    "minefield": huang2020.minefield,
+    "good_and_bad": huang2020.good_and_bad,
+    "basins_by_poison": huang2020.basins_by_poison,
+    "boundaries_by_gap": huang2020.boundaries_by_gap,
+    "rings": huang2020.rings,
 }
 
 
