@@ -1,11 +1,12 @@
 """Two arms of a spiral, wound into each other: the swiss roll of Huang et al."""
 
 import math
-from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from goodminima.tasks.streams import stream
 from goodminima.tasks.task import Examples, Task
@@ -13,12 +14,12 @@ from goodminima.tasks.task import Examples, Task
 FRAME = (-18.0, 18.0, -18.0, 18.0)  # x from, x to, y from, y to of the authors' pictures
 
 _TRAIN, _TEST, _FRESH = 0, 1, 2  # streams of a seed
+_BLOCK = 32  # steps that are drawn at once: a generator costs more than the points of a step
 _FURTHEST = math.radians(600)
 _PITCH = 1.5
 
 
 @final
-@dataclass(frozen=True, kw_only=True, slots=True)
 class FreshRolls:
     """Points of the roll that nobody has seen, as many as one likes: `draw(step)` is a function of (seed, step) alone.
 
@@ -34,16 +35,19 @@ class FreshRolls:
     (True, False)
     """
 
-    seed: int
-    num_points: int = 200
-    noise: float = 0.5
-
-    def __post_init__(self) -> None:
-        _check("FreshRolls", self.noise, num_points=self.num_points)
+    def __init__(self, *, seed: int, num_points: int = 200, noise: float = 0.5) -> None:
+        _check("FreshRolls", noise, num_points=num_points)
+        self.seed, self.num_points, self.noise = seed, num_points, noise
+        self._latest: tuple[int, Float[Tensor, "steps N 2"]] | None = None
+        self._y = _labels(num_points)
 
     def __call__(self, step: int) -> Examples:
         """The points of one step."""
-        return _sample(stream(self.seed, _FRESH, step), self.num_points, self.noise)
+        block, place = divmod(step, _BLOCK)
+        if self._latest is None or self._latest[0] != block:
+            generator = stream(self.seed, _FRESH, block)
+            self._latest = block, _points(generator, (_BLOCK, self.num_points), self.noise)
+        return Examples(self._latest[1][place], self._y)
 
 
 def swiss_roll(*, seed: int, num_train: int = 200, num_test: int = 5000, noise: float = 0.5) -> Task:
@@ -82,11 +86,18 @@ def swiss_roll(*, seed: int, num_train: int = 200, num_test: int = 5000, noise: 
 
 
 def _sample(generator: np.random.Generator, num_points: int, noise: float) -> Examples:
-    t = _FURTHEST * np.sqrt(generator.random(num_points))
-    side = np.repeat([-1.0, 1.0], num_points // 2)
-    arms = _PITCH * side * t * np.stack([np.cos(t), -np.sin(t)])  # (2, N)
-    x = arms.T + noise * generator.standard_normal((num_points, 2))
-    return Examples(torch.from_numpy(x).float(), torch.from_numpy(side > 0).long())
+    return Examples(_points(generator, (num_points,), noise), _labels(num_points))
+
+
+def _points(generator: np.random.Generator, shape: tuple[int, ...], noise: float) -> Float[Tensor, "*shape 2"]:
+    t = _FURTHEST * np.sqrt(generator.random(shape))
+    side = np.repeat([-1.0, 1.0], shape[-1] // 2)
+    arms = _PITCH * (side * t)[..., None] * np.stack([np.cos(t), -np.sin(t)], axis=-1)
+    return torch.from_numpy(arms + noise * generator.standard_normal((*shape, 2))).float()
+
+
+def _labels(num_points: int) -> Int[Tensor, "N"]:
+    return torch.arange(2).repeat_interleave(num_points // 2)
 
 
 def _check(name: str, noise: float, **counts: int) -> None:

@@ -72,7 +72,7 @@ def _field(ax: Axes, places: np.ndarray, epochs: np.ndarray, values: Mapping[str
 
 def good_and_bad(experiment: Experiment, results: "Results") -> Figure:
     """Decision boundaries above; below, the loss on a plane through each minimum, on one scale of colours."""
-    figure, axes = plt.subplots(2, 2, figsize=(8.2, 8.0), layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(8.6, 8.0), layout="compressed")
     shown = [(cell, results.outcomes(cell.name)[0]) for cell in results.cells if results.outcomes(cell.name)]
     losses = np.concatenate([outcome.arrays["loss"].ravel() for _, outcome in shown])
     norm = LogNorm(max(1e-3, float(losses.min())), float(losses.max()))
@@ -88,10 +88,11 @@ def good_and_bad(experiment: Experiment, results: "Results") -> Figure:
         below.contour(arrays["along"], arrays["along"], arrays["loss"], levels=[CUTOFF], colors="white", linewidths=1.2)
         below.plot(0, 0, "+", color="white", ms=8, mew=1.5)
         share = 100 * _number(outcome.values["area below 0.1"])
-        below.set_title(f"loss below {CUTOFF:g} (white line) on {share:.2f} % of the slice", fontsize=10)
-        below.set(xlabel="filter norms", ylabel="filter norms", aspect="equal")
+        below.set_title(f"below {CUTOFF:g} (white line): {share:.2f} % of the slice", fontsize=10)
+        below.set(xlabel="filter norms", aspect="equal")
+    axes[1, 0].set_ylabel("filter norms")
     if image is not None:
-        figure.colorbar(image, ax=list(axes[1]), label="training loss", shrink=0.9)
+        figure.colorbar(image, ax=list(axes[1]), label="training loss")
     return figure
 
 
@@ -165,7 +166,7 @@ def boundaries_by_gap(experiment: Experiment, results: "Results") -> Figure:
     shown.sort(key=lambda pair: _number(pair[1].values["generalisation gap"]))
     columns = min(4, max(1, len(shown)))
     rows = max(1, -(-len(shown) // columns))
-    figure, axes = plt.subplots(rows, columns, figsize=(3.1 * columns, 3.3 * rows), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.1 * columns, 3.4 * rows), layout="compressed", squeeze=False)
     for ax, (cell, outcome) in zip(axes.flat, shown, strict=False):
         _boundary(ax, outcome, ROLL_FRAME, size=5)
         gap = 100 * _number(outcome.values["generalisation gap"])
@@ -180,7 +181,7 @@ def rings(experiment: Experiment, results: "Results") -> Figure:
     nets = list(dict.fromkeys(cell.settings["net"] for cell in results.cells))
     gaps = list(dict.fromkeys(cell.settings["gap"] for cell in results.cells))
     figure, axes = plt.subplots(
-        len(nets), len(gaps), figsize=(3.9 * len(gaps), 4.1 * len(nets)), layout="constrained", squeeze=False
+        len(nets), len(gaps), figsize=(3.9 * len(gaps), 4.4 * len(nets)), layout="compressed", squeeze=False
     )
     for cell in results.cells:
         ax = axes[nets.index(cell.settings["net"]), gaps.index(cell.settings["gap"])]
