@@ -7,9 +7,9 @@ import pytest
 import torch
 from few_digits import few_digits
 
-from goodminima.train import Extractor, Recipe, features, pretrained_features
+from goodminima.train import Extractor, Optimiser, Recipe, features, pretrained_features
 
-THIN = Extractor(width=1 / 32, recipe=Recipe(epochs=1, batch_size=64, lr=0.05, flip=False))
+THIN = Extractor(width=1 / 32, recipe=Recipe(epochs=1, batch_size=64, optimiser=Optimiser(name="Nesterov", lr=0.05)))
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_everything_that_decides_has_a_file_of_its_own(tmp_path: Path) -> None:
         (images, THIN, 0),
         (images, THIN, 1),
         (images, dataclasses.replace(THIN, drop_rate=0.1), 0),
-        (images, dataclasses.replace(THIN, recipe=dataclasses.replace(THIN.recipe, pad=1)), 0),
+        (images, dataclasses.replace(THIN, recipe=dataclasses.replace(THIN.recipe, weight_decay=1e-3)), 0),
         (dataclasses.replace(images, train_x=painted), THIN, 0),
     ]
     for data, extractor, seed in ways:

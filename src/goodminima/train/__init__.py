@@ -1,5 +1,6 @@
 """Training: from a start to minima with gradients."""
 
+from goodminima.train.adversarial import adversarial_init
 from goodminima.train.features import Extractor, Features, pretrained_features
 from goodminima.train.fit import Fit, fit
 from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
@@ -7,18 +8,25 @@ from goodminima.train.into_bins import Frozen, Trained, train_into_bins
 from goodminima.train.optimizers import PatternSearch, RandomGreedy
 from goodminima.train.poison import Poisoned, poison, poisoned_sgd
 from goodminima.train.poisoned import ExtraBatches, PoisonedObjective
-from goodminima.train.pretrain import Pretrained, Recipe, pretrain
+from goodminima.train.pretrain import Pretrained, pretrain
+from goodminima.train.recipe import Constant, Cosine, CropFlip, Optimiser, Recipe, Steps
 from goodminima.train.reverse import poisoned_loss, reverse_cross_entropy
 from goodminima.train.sgd import SGD, train
 from goodminima.train.together import PoisonedAdam, poison_together
+from goodminima.train.training import Epoch, fitted
 
 __all__ = [
     "SGD",
+    "Constant",
+    "Cosine",
+    "CropFlip",
+    "Epoch",
     "ExtraBatches",
     "Extractor",
     "Features",
     "Fit",
     "Frozen",
+    "Optimiser",
     "PatternSearch",
     "Poisoned",
     "PoisonedAdam",
@@ -26,8 +34,11 @@ __all__ = [
     "Pretrained",
     "RandomGreedy",
     "Recipe",
+    "Steps",
     "Trained",
+    "adversarial_init",
     "fit",
+    "fitted",
     "poison",
     "poison_together",
     "poisoned_loss",

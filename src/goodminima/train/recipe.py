@@ -196,3 +196,9 @@ class Recipe:
     def lr(self, done: float) -> float:
         """The learning rate when a fraction `done` of all steps is done."""
         return self.optimiser.lr * self.schedule.multiplier(done, epochs=self.epochs)
+
+
+def set_lr(optimiser: optim.Optimizer, lr: float) -> None:
+    """Gives all parameters of an optimiser one learning rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr

@@ -9,8 +9,7 @@ from goodminima.nets import MLP
 from goodminima.population import AbstractPrior, Glorot, Population, TorchDefault
 from goodminima.tasks import rings
 from goodminima.tasks.rings import FRAME
-from goodminima.train import fit
-from goodminima.train.recipe import Optimiser, Recipe
+from goodminima.train import Optimiser, Recipe, fit
 
 PINCHED, WIDE = 0.001, 0.2
 _NETS: dict[str, tuple[tuple[int, ...], AbstractPrior]] = {
