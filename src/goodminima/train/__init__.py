@@ -3,7 +3,7 @@
 from goodminima.train.features import Extractor, Features, pretrained_features
 from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
 from goodminima.train.into_bins import Frozen, Trained, train_into_bins
-from goodminima.train.optimizers import PatternSearch, RandomGreedy
+from goodminima.train.optimizers import LBFGSArmijo, PatternSearch, ProxProp, RandomGreedy
 from goodminima.train.poison import Poisoned, poison, poisoned_sgd
 from goodminima.train.pretrain import Pretrained, Recipe, pretrain
 from goodminima.train.reverse import poisoned_loss, reverse_cross_entropy
@@ -14,9 +14,11 @@ __all__ = [
     "Extractor",
     "Features",
     "Frozen",
+    "LBFGSArmijo",
     "PatternSearch",
     "Poisoned",
     "Pretrained",
+    "ProxProp",
     "RandomGreedy",
     "Recipe",
     "Trained",
