@@ -1,6 +1,7 @@
 """Training: from a start to minima with gradients."""
 
 from goodminima.train.features import Extractor, Features, pretrained_features
+from goodminima.train.fit import Fit, fit
 from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
 from goodminima.train.into_bins import Frozen, Trained, train_into_bins
 from goodminima.train.optimizers import LBFGSArmijo, PatternSearch, ProxProp, RandomGreedy
@@ -13,6 +14,7 @@ __all__ = [
     "SGD",
     "Extractor",
     "Features",
+    "Fit",
     "Frozen",
     "LBFGSArmijo",
     "PatternSearch",
@@ -22,6 +24,7 @@ __all__ = [
     "RandomGreedy",
     "Recipe",
     "Trained",
+    "fit",
     "poison",
     "poisoned_loss",
     "poisoned_sgd",
