@@ -38,9 +38,10 @@ _HOMES = {
         "few_shot", "load_images", "slab", "wedge", "whole",
     ),
     "goodminima.train": (
-        "Extractor", "PatternSearch", "RandomGreedy", "Recipe", "SGD", "Trained", "poison", "poisoned_loss", "poisoned_sgd",
-        "pretrain", "pretrained_features", "query_accuracy", "reverse_cross_entropy", "ridge_heads", "sgd_heads",
-        "svm_heads", "train", "train_into_bins",
+        "Constant", "Cosine", "CropFlip", "Extractor", "Fit", "Optimiser", "PatternSearch", "RandomGreedy", "Recipe", "SGD",
+        "Steps", "Trained", "fit", "fitted", "poison", "poisoned_loss", "poisoned_sgd", "pretrain",
+        "pretrained_features", "query_accuracy", "reverse_cross_entropy", "ridge_heads", "sgd_heads", "svm_heads", "train",
+        "train_into_bins",
     ),
     "goodminima.volume": (
         "Basin", "Count", "Diagonal", "Isotropic", "LogVolume", "LowRank", "PcnMoves", "Split", "basin_of",

@@ -6,25 +6,34 @@ from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_h
 from goodminima.train.into_bins import Frozen, Trained, train_into_bins
 from goodminima.train.optimizers import LBFGSArmijo, PatternSearch, ProxProp, RandomGreedy
 from goodminima.train.poison import Poisoned, poison, poisoned_sgd
-from goodminima.train.pretrain import Pretrained, Recipe, pretrain
+from goodminima.train.pretrain import Pretrained, pretrain
+from goodminima.train.recipe import Constant, Cosine, CropFlip, Optimiser, Recipe, Steps
 from goodminima.train.reverse import poisoned_loss, reverse_cross_entropy
 from goodminima.train.sgd import SGD, train
+from goodminima.train.training import Epoch, fitted
 
 __all__ = [
     "SGD",
+    "Constant",
+    "Cosine",
+    "CropFlip",
+    "Epoch",
     "Extractor",
     "Features",
     "Fit",
     "Frozen",
     "LBFGSArmijo",
+    "Optimiser",
     "PatternSearch",
     "Poisoned",
     "Pretrained",
     "ProxProp",
     "RandomGreedy",
     "Recipe",
+    "Steps",
     "Trained",
     "fit",
+    "fitted",
     "poison",
     "poisoned_loss",
     "poisoned_sgd",

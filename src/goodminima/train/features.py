@@ -1,9 +1,8 @@
 """Frozen features: a ResNet-12 trained on base classes, and what it says of images of novel ones. Kept on disk."""
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import final
 
@@ -14,7 +13,9 @@ from torch import Tensor
 from goodminima.nets import ResNet12
 from goodminima.tasks import cache
 from goodminima.tasks.image_data import ImageData
-from goodminima.train.pretrain import Recipe, pretrain
+from goodminima.train.checkpoint import digest
+from goodminima.train.pretrain import pretrain
+from goodminima.train.recipe import Recipe
 
 _FORMAT = 1  # raise it when the same recipe gives other features
 _BATCH = 256
@@ -44,12 +45,13 @@ class Features:
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extractor:
-    """A ResNet-12 and how it is trained; its arguments are those of `ResNet12`."""
+    """A ResNet-12 and how it is trained; its arguments are those of `ResNet12`, and `shards` is `pretrain`'s."""
 
     width: float
     drop_rate: float = 0.0
     drop_size: int = 5
     recipe: Recipe
+    shards: int = 2
 
     def net(self, num_classes: int, *, in_channels: int) -> ResNet12:
         """The net before training."""
@@ -68,7 +70,7 @@ def pretrained_features(
     """Trains a ResNet-12 on the train split, and gives the features of the test split: other classes' images.
 
     Made once and kept beside the decoded images; of several processes that want the same one makes it, on
-    `recipe.shards` threads, and the others wait. Kept under all that decides it: the pixels and labels themselves, the
+    `extractor.shards` threads, and the others wait. Kept under all that decides it: the pixels and labels themselves, the
     arguments, PyTorch's version and the processor's instruction set.
 
     Args:
@@ -95,7 +97,9 @@ def _nobody_listens(what: str, done: int, wanted: int) -> None: ...
 def _make(images: ImageData, extractor: Extractor, seed: int, device: str, say: Listen) -> Features:
     make = partial(extractor.net, in_channels=images.train_x.shape[1])
     listen = partial(say, "images trained on")
-    trained = pretrain(make, images, recipe=extractor.recipe, seed=seed, device=device, listen=listen)
+    trained = pretrain(
+        make, images, recipe=extractor.recipe, seed=seed, shards=extractor.shards, device=device, listen=listen
+    )
     return Features(
         x=_features_of(trained.net, images, device, partial(say, "features")),
         y=images.test_y,
@@ -118,9 +122,6 @@ def _features_of(
 
 
 def _identity(images: ImageData, extractor: Extractor, seed: int, device: str) -> str:
-    digest = hashlib.sha256()
-    for part in (images.train_x, images.train_y, images.test_x, images.test_y):
-        digest.update(str(tuple(part.shape)).encode())
-        digest.update(part.contiguous().numpy().data)
+    pictures = digest([images.train_x, images.train_y, images.test_x, images.test_y])
     machine = [torch.__version__, torch.backends.cpu.get_cpu_capability(), device]
-    return json.dumps([_FORMAT, digest.hexdigest(), asdict(extractor), seed, *machine], sort_keys=True)
+    return json.dumps([_FORMAT, pictures, repr(extractor), seed, *machine])

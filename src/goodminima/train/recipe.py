@@ -9,6 +9,7 @@ from typing import Any, final
 from torch import nn, optim
 
 from goodminima.population.choices import check_choice
+from goodminima.train.optimizers import LBFGSArmijo, ProxProp
 
 Make = Callable[..., optim.Optimizer]  # (net, lr, **options) -> an optimiser of the net's parameters
 
@@ -30,7 +31,11 @@ ELEMENTWISE: Mapping[str, Make] = {
     "RMSprop": partial(_of_torch, optim.RMSprop),
 }
 # All that an `Optimiser` may be called; those beyond ELEMENTWISE may look at gradients as vectors or matrices.
-OPTIMISERS: Mapping[str, Make] = {**ELEMENTWISE}
+OPTIMISERS: Mapping[str, Make] = {
+    **ELEMENTWISE,
+    "LBFGSArmijo": partial(_of_torch, LBFGSArmijo),
+    "ProxProp": ProxProp,
+}
 
 
 @final
@@ -196,3 +201,9 @@ class Recipe:
     def lr(self, done: float) -> float:
         """The learning rate when a fraction `done` of all steps is done."""
         return self.optimiser.lr * self.schedule.multiplier(done, epochs=self.epochs)
+
+
+def set_lr(optimiser: optim.Optimizer, lr: float) -> None:
+    """Gives all parameters of an optimiser one learning rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr

@@ -69,7 +69,8 @@ class Shards:
         parts = zip(self.replicas, x.chunk(len(self.replicas)), y.chunk(len(self.replicas)), strict=True)
         share = _mean(list(self._threads.map(lambda part: _share(*part), parts)))
         for parameter, gradient in zip(self.net.parameters(), share.gradient, strict=True):
-            parameter.grad = gradient
+            # Laid out as the parameter is: a fused optimiser takes that for granted, and errs in silence otherwise.
+            parameter.grad = torch.empty_like(parameter, requires_grad=False).copy_(gradient)
         return share
 
     @torch.no_grad()

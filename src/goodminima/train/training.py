@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from goodminima.tasks.streams import stream
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.batches import Batches, channels_last
-from goodminima.train.recipe import ELEMENTWISE, Recipe
+from goodminima.train.recipe import ELEMENTWISE, Recipe, set_lr
 
 Objective = Callable[[nn.Module, Examples, int], Tensor]  # (net, batch, number of the step) -> what is made small
 Listen = Callable[[int, int], None]  # examples seen, examples to be seen
@@ -109,7 +109,7 @@ class Training:
         seen, wanted = self.epochs * self._batches.examples, self.recipe.epochs * self._batches.examples
         self.net.train()
         for step, (rows, x) in enumerate(self._batches.of(self.epochs), start=self.steps):
-            self._set_lr(self.recipe.lr(step / steps))
+            set_lr(self._optimiser, self.recipe.lr(step / steps))
             loss = self._step(Examples(x, self.task.train.y[rows]), step)
             seen += len(x)
             if listen is not None:
@@ -161,10 +161,6 @@ class Training:
         """The net, in `eval` mode and in plain memory: not everybody takes channels-last parameters."""
         self.net.zero_grad(set_to_none=True)
         return _lay_out(self.net, torch.contiguous_format).eval()
-
-    def _set_lr(self, lr: float) -> None:
-        for group in self._optimiser.param_groups:
-            group["lr"] = lr
 
     def _step(self, batch: Examples, step: int) -> Float[Tensor, ""]:
         """One step of the optimiser; the loss before it."""

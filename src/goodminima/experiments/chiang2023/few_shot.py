@@ -23,7 +23,10 @@ from goodminima.tasks import Episodes, Examples, ImageData, base_and_novel, draw
 from goodminima.tasks.class_split import images_per_class
 from goodminima.train import (
     SGD,
+    Cosine,
+    CropFlip,
     Extractor,
+    Optimiser,
     Recipe,
     pretrained_features,
     query_accuracy,
@@ -63,8 +66,9 @@ class _Heads(NamedTuple):
 def run_few_shot(cell: Cell, context: Context) -> Outcome:
     """Accuracy of one optimiser's heads over all episodes, and their gain over SGD from the same starts.
 
-    Settings read from the scale: `width`, `drop_rate` and `drop_size` of the ResNet-12; `recipe`, its training without
-    the epochs, which are as many as `images` seen make, at most `epochs`; `episodes`; `steps` of Pattern Search.
+    Settings read from the scale: `width`, `drop_rate` and `drop_size` of the ResNet-12; `recipe`, its batches,
+    learning rate and mirror images; the epochs are as many as `images` seen make, at most `epochs`; `episodes`; `steps` of
+    Pattern Search.
     """
     assert context.data is not None
     images = base_and_novel(load_images(context.data), context.data)
@@ -97,7 +101,7 @@ def _features(images: ImageData, context: Context) -> Float[Tensor, "M F"]:
         width=settings["width"],
         drop_rate=settings["drop_rate"],
         drop_size=settings["drop_size"],
-        recipe=Recipe(epochs=epochs, **settings["recipe"]),
+        recipe=_recipe(epochs, **settings["recipe"]),
     )
 
     def listen(what: str, done: int, wanted: int) -> None:
@@ -105,6 +109,20 @@ def _features(images: ImageData, context: Context) -> Float[Tensor, "M F"]:
 
     seed = replace(context, replicate=0).key("features")
     return pretrained_features(images, extractor, seed=seed, device=context.device, listen=listen).x
+
+
+def _recipe(epochs: int, *, batch_size: int, lr: float, flip: bool = True) -> Recipe:
+    """Of the features: Nesterov momentum along a cosine, with weight decay, crops and mirror images."""
+    return Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        optimiser=Optimiser(
+            name="Nesterov", lr=lr, options={"fused": False}
+        ),  # rounds otherwise; as the docs' numbers are
+        schedule=Cosine(),
+        weight_decay=5e-4,
+        augment=CropFlip(pad=4, flip=flip),
+    )
 
 
 def _starts(cell: Cell, context: Context, episodes: Episodes, num_features: int) -> Float[Tensor, "E D"]:
