@@ -7,6 +7,18 @@ from goodminima.nets.mlp import MLP
 from goodminima.nets.resnet import ResNet18, ResNet50
 from goodminima.nets.resnet12 import ResNet12
 from goodminima.nets.small_conv import SmallConv
+from goodminima.nets.thin_resnet import ThinResNet
 from goodminima.nets.vgg16 import VGG16
 
-__all__ = ["MLP", "VGG16", "DenseNet40", "LeNet", "LinearModel", "ResNet12", "ResNet18", "ResNet50", "SmallConv"]
+__all__ = [
+    "MLP",
+    "VGG16",
+    "DenseNet40",
+    "LeNet",
+    "LinearModel",
+    "ResNet12",
+    "ResNet18",
+    "ResNet50",
+    "SmallConv",
+    "ThinResNet",
+]
