@@ -24,6 +24,7 @@ class ThinResNet(ResidualNet):
     Reference: He, Zhang, Ren, Sun 2016, section 4.2 (ResNet-20 with shortcuts A, which have no parameters); called
     ResNet-18 by Huang et al. 2020, section 2, whose count of parameters it has.
 
+    >>> import torch
     >>> with torch.device("meta"):  # sizes without memory
     ...     net = ThinResNet()
     >>> sum(parameter.numel() for parameter in net.parameters())
