@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -123,6 +124,7 @@ class Context:
         data: Name or folder of an image data set; None for experiments on toy data.
         device: Where tensors live.
         report: Called now and then with a `Progress`.
+        keep: A folder for trainings that several entries share (`experiments.kept`), or None to keep none.
     """
 
     experiment: str
@@ -132,6 +134,7 @@ class Context:
     data: str | None
     device: str = "cpu"
     report: Callable[[Progress], None] = silent
+    keep: Path | None = None
 
     def key(self, *words: str | int) -> int:
         """A 63-bit seed that depends on the run's seed, the replicate and `words`, and on nothing else.

@@ -17,6 +17,7 @@ from goodminima.run.provenance import configuration
 from goodminima.run.request import check_data, check_device, chosen_cells, group_of
 from goodminima.run.results import identity_of, load_results
 from goodminima.run.store import Group, Identity, Store
+from goodminima.run.trainings import forget_trainings, trainings_folder
 
 ASK_AGAIN = 1.0  # seconds between two looks at what other runs have claimed
 
@@ -87,7 +88,7 @@ def run(
         executor: Where replicates are computed; in this process by default. It is closed at the end.
         device: Where tensors live, `cpu` or `cuda`.
         only: A cell's name or a pattern such as `n=4/*`; all cells by default.
-        fresh: Forget what is stored of these cells first.
+        fresh: Forget what is stored of these cells first, and all trainings that entries of this paper share.
         listen: Is told how the run goes.
 
     Raises:
@@ -104,6 +105,7 @@ def run(
     check_data(group.data)
     if fresh:
         store.delete(group, cells=[cell.name for cell in cells])
+        forget_trainings(store, group)
     work = _Run(
         experiment=experiment,
         store=store,
@@ -224,6 +226,7 @@ class _Run:
             seed=self.group.seed,
             data=self.group.data or None,
             device=self.group.device,
+            keep=trainings_folder(self.store, self.group),
         )
         return Unit(cell=identity.cell, context=context)
 

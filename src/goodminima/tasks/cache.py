@@ -79,7 +79,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], facts: Any) -> None
     from safetensors.torch import save_file
 
     # A name of its own: two processes that make the same must not write into one file.
-    unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -101,12 +101,21 @@ def turn(file: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
         file: What is about to be made.
         waiting: Called now and then while another process is at it.
     """
+    while True:
+        with turn_if_free(file) as is_ours:
+            if is_ours:
+                yield
+                return
+        waiting()
+        time.sleep(_LOOK_AGAIN)
+
+
+@contextmanager
+def turn_if_free(file: Path) -> Iterator[bool]:
+    """As `turn`, but goes in at once; what the `with` gives is whether it is our turn."""
     lock = _turn_file(file)
     with lock or nullcontext():
-        while lock is not None and not _locked(lock.fileno()):
-            waiting()
-            time.sleep(_LOOK_AGAIN)
-        yield
+        yield lock is None or _locked(lock.fileno())
 
 
 def _turn_file(file: Path) -> TextIO | None:

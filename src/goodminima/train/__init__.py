@@ -1,26 +1,35 @@
 """Training: from a start to minima with gradients."""
 
 from goodminima.train.features import Extractor, Features, pretrained_features
+from goodminima.train.fit import Fit, fit
 from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
 from goodminima.train.into_bins import Frozen, Trained, train_into_bins
 from goodminima.train.optimizers import PatternSearch, RandomGreedy
 from goodminima.train.poison import Poisoned, poison, poisoned_sgd
+from goodminima.train.poisoned import ExtraBatches, PoisonedObjective
 from goodminima.train.pretrain import Pretrained, Recipe, pretrain
 from goodminima.train.reverse import poisoned_loss, reverse_cross_entropy
 from goodminima.train.sgd import SGD, train
+from goodminima.train.together import PoisonedAdam, poison_together
 
 __all__ = [
     "SGD",
+    "ExtraBatches",
     "Extractor",
     "Features",
+    "Fit",
     "Frozen",
     "PatternSearch",
     "Poisoned",
+    "PoisonedAdam",
+    "PoisonedObjective",
     "Pretrained",
     "RandomGreedy",
     "Recipe",
     "Trained",
+    "fit",
     "poison",
+    "poison_together",
     "poisoned_loss",
     "poisoned_sgd",
     "pretrain",

@@ -1,38 +1,43 @@
 """Random crops and mirror images of a whole batch at once."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 
 def crop_and_flip(
-    pixels: UInt8[Tensor, "B H W C"],
+    pixels: Shaped[Tensor, "B H W C"],
     *,
     pad: int,
     top: Int[np.ndarray, "B"],
     left: Int[np.ndarray, "B"],
     mirrored: Bool[np.ndarray, "B"],
-) -> UInt8[Tensor, "B H W C"]:
-    """Each image with a black border of `pad` pixels, cut to its size again at (top, left), some of them mirrored.
+    fill: float | Sequence[float] = 0.0,
+) -> Shaped[Tensor, "B H W C"]:
+    """Each image with a border of `pad` pixels, cut to its size again at (top, left), some of them mirrored.
 
-    One gather whatever the crops: pixels of the padded batch are rows of a matrix, channels last.
+    One gather whatever the crops: the batch's pixels are rows of a matrix, channels last, and the border is one row more.
 
     Args:
-        pixels: A batch of images.
+        pixels: A batch of images, in bytes or floating-point numbers.
         pad: Width of the border.
         top: First row of each cut, 0 to 2 `pad`; `pad` is the image as it was.
         left: First column of each cut, 0 to 2 `pad`.
         mirrored: Which images are mirrored left to right, after the cut.
+        fill: What the border holds, in the units of `pixels`: one number, or one a channel.
     """
     batch, height, width, channels = pixels.shape
-    padded = F.pad(pixels, (0, 0, pad, pad, pad, pad))
-    line = torch.from_numpy(top)[:, None] + torch.arange(height)  # (B, H)
+    line = torch.from_numpy(top - pad)[:, None] + torch.arange(height)  # (B, H)
     across = torch.arange(width)
     flip = torch.from_numpy(mirrored)[:, None]
-    column = torch.from_numpy(left)[:, None] + torch.where(flip, width - 1 - across, across)  # (B, W)
-    first = torch.arange(batch) * padded.shape[1]
-    rows = ((first[:, None] + line) * padded.shape[2])[:, :, None] + column[:, None, :]  # (B, H, W)
-    cut = padded.view(-1, channels).index_select(0, rows.flatten().to(pixels.device))
-    return cut.view(batch, height, width, channels)
+    column = torch.from_numpy(left - pad)[:, None] + torch.where(flip, width - 1 - across, across)  # (B, W)
+    first = torch.arange(batch)[:, None] * height
+    rows = ((first + line) * width)[:, :, None] + column[:, None, :]  # (B, H, W)
+    inside = ((line >= 0) & (line < height))[:, :, None] & ((column >= 0) & (column < width))[:, None, :]
+    rows = torch.where(inside, rows, batch * height * width)
+    border = torch.as_tensor(fill, dtype=pixels.dtype, device=pixels.device).expand(1, channels)
+    table = torch.cat([pixels.reshape(-1, channels), border])
+    return table.index_select(0, rows.flatten().to(pixels.device)).view(batch, height, width, channels)
