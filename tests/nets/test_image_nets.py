@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from goodminima.nets import VGG13, VGG16, DenseNet40, ResNet18, ResNet50, SmallConv
+from goodminima.nets import VGG13, VGG16, DenseNet40, ResNet18, ResNet50, SmallConv, ThinResNet
 
 BIG = [
     (VGG13, 9_416_010, 512),
@@ -14,6 +14,7 @@ BIG = [
     (ResNet18, 11_173_962, 512),
     (ResNet50, 23_520_842, 2048),
     (DenseNet40, 176_122, 132),
+    (ThinResNet, 269_722, 64),
 ]
 
 
@@ -45,7 +46,7 @@ def test_images_of_other_sizes_are_averaged(make: type[nn.Module]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "layers"), [(VGG13, 11), (VGG16, 14), (ResNet18, 18), (ResNet50, 50), (DenseNet40, 40)]
+    ("make", "layers"), [(VGG13, 11), (VGG16, 14), (ResNet18, 18), (ResNet50, 50), (DenseNet40, 40), (ThinResNet, 20)]
 )
 def test_name_counts_the_layers_with_weights(make: type[nn.Module], layers: int) -> None:
     """Projections on shortcuts are not counted; the VGGs have two of their three linear layers less."""
@@ -77,6 +78,20 @@ def test_a_block_of_a_residual_net_adds_its_input() -> None:
     nn.init.zeros_(last.weight)
     x = torch.randn(1, 64, 4, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(block(x), x.clamp_min(0))
+
+
+def test_where_a_thin_block_halves_the_image_its_input_is_thinned_and_filled_with_zeros() -> None:
+    block = ThinResNet()[6].eval()
+    nn.init.zeros_(list(block.path)[-1].weight)
+    x = torch.randn(2, 16, 6, 8, generator=torch.Generator().manual_seed(0))
+    wanted = torch.zeros(2, 32, 3, 4)
+    wanted[:, :16] = x[:, :, ::2, ::2].clamp_min(0)
+    torch.testing.assert_close(block(x), wanted)
+
+
+def test_a_thin_net_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="blocks and width must be at least 1, got 0 and 16"):
+        ThinResNet(blocks=0)
 
 
 def test_growth_of_nothing_is_refused() -> None:

@@ -8,6 +8,7 @@ from goodminima.nets.pixel_products import PixelProducts
 from goodminima.nets.resnet import ResNet18, ResNet50
 from goodminima.nets.resnet12 import ResNet12
 from goodminima.nets.small_conv import SmallConv
+from goodminima.nets.thin_resnet import ThinResNet
 from goodminima.nets.vgg import VGG13, VGG16
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "ResNet18",
     "ResNet50",
     "SmallConv",
+    "ThinResNet",
 ]

@@ -5,8 +5,10 @@ from goodminima.tasks.episodes import Episodes, draw_episodes
 from goodminima.tasks.fewshot import few_shot, whole
 from goodminima.tasks.image_data import DataError, ImageData
 from goodminima.tasks.images import load_images
+from goodminima.tasks.rings import rings
 from goodminima.tasks.slab import boundary_probe, slab, slab_boundary
 from goodminima.tasks.sources import KNOWN
+from goodminima.tasks.swiss_roll import FreshRolls, swiss_roll
 from goodminima.tasks.task import Examples, Task
 from goodminima.tasks.toy import wedge, wedge_curve
 
@@ -15,6 +17,7 @@ __all__ = [
     "DataError",
     "Episodes",
     "Examples",
+    "FreshRolls",
     "ImageData",
     "Task",
     "base_and_novel",
@@ -22,8 +25,10 @@ __all__ = [
     "draw_episodes",
     "few_shot",
     "load_images",
+    "rings",
     "slab",
     "slab_boundary",
+    "swiss_roll",
     "wedge",
     "wedge_curve",
     "whole",

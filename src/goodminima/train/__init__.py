@@ -6,10 +6,12 @@ from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_h
 from goodminima.train.into_bins import Frozen, Trained, train_into_bins
 from goodminima.train.optimizers import LBFGSArmijo, PatternSearch, ProxProp, RandomGreedy
 from goodminima.train.poison import Poisoned, poison, poisoned_sgd
+from goodminima.train.poisoned import ExtraBatches, PoisonedObjective
 from goodminima.train.pretrain import Pretrained, pretrain
 from goodminima.train.recipe import Constant, Cosine, CropFlip, Optimiser, Recipe, Steps
 from goodminima.train.reverse import poisoned_loss, reverse_cross_entropy
 from goodminima.train.sgd import SGD, train
+from goodminima.train.together import PoisonedAdam, poison_together
 from goodminima.train.training import Epoch, fitted
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Cosine",
     "CropFlip",
     "Epoch",
+    "ExtraBatches",
     "Extractor",
     "Features",
     "Fit",
@@ -26,6 +29,8 @@ __all__ = [
     "Optimiser",
     "PatternSearch",
     "Poisoned",
+    "PoisonedAdam",
+    "PoisonedObjective",
     "Pretrained",
     "ProxProp",
     "RandomGreedy",
@@ -35,6 +40,7 @@ __all__ = [
     "fit",
     "fitted",
     "poison",
+    "poison_together",
     "poisoned_loss",
     "poisoned_sgd",
     "pretrain",
