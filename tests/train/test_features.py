@@ -43,7 +43,7 @@ def test_everything_that_decides_has_a_file_of_its_own(tmp_path: Path) -> None:
         (images, THIN, 0),
         (images, THIN, 1),
         (images, dataclasses.replace(THIN, drop_rate=0.1), 0),
-        (images, dataclasses.replace(THIN, recipe=dataclasses.replace(THIN.recipe, pad=1)), 0),
+        (images, dataclasses.replace(THIN, recipe=dataclasses.replace(THIN.recipe, weight_decay=1e-3)), 0),
         (dataclasses.replace(images, train_x=painted), THIN, 0),
     ]
     for data, extractor, seed in ways:
