@@ -122,8 +122,8 @@ class Training:
     def measure(self, *, test: bool) -> Epoch:
         """Measures the net as it is, and adds that to the history."""
         self.net.eval()
-        loss, accuracy = _loss_and_accuracy(self.net, self.task.train)
-        of_test = _loss_and_accuracy(self.net, self.task.test) if test else (None, None)
+        loss, accuracy = loss_and_accuracy(self.net, self.task.train)
+        of_test = loss_and_accuracy(self.net, self.task.test) if test else (None, None)
         self.history.append(
             Epoch(
                 number=self.epochs,
@@ -184,7 +184,7 @@ class Training:
 
 
 @torch.no_grad()
-def _loss_and_accuracy(net: nn.Module, examples: Examples) -> tuple[float, float]:
+def loss_and_accuracy(net: nn.Module, examples: Examples) -> tuple[float, float]:
     """Mean cross entropy and the fraction right of a split."""
     loss = right = 0.0
     for x, y in zip(examples.x.split(_CHUNK), examples.y.split(_CHUNK), strict=True):
