@@ -16,6 +16,9 @@ from goodminima.experiments.chiang2023.table6 import TABLE6
 from goodminima.experiments.chiang2023.table7 import TABLE7
 from goodminima.experiments.chiang2023.table8 import TABLE8
 from goodminima.experiments.experiment import Experiment
+from goodminima.experiments.huang2020.figure2 import FIGURE2 as HUANG_FIGURE2
+from goodminima.experiments.huang2020.linear_vs_resnet import LINEAR_VS_RESNET
+from goodminima.experiments.huang2020.table1 import TABLE1 as HUANG_TABLE1
 from goodminima.experiments.implicit_bias.diagonal_networks import DIAGONAL_NETWORKS
 from goodminima.experiments.implicit_bias.early_stopping import EARLY_STOPPING
 from goodminima.experiments.implicit_bias.homogeneous_networks import HOMOGENEOUS_NETWORKS
@@ -45,6 +48,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     TABLE8,
     FIGURE8,
     BEYOND_GUESSING,
+    LINEAR_VS_RESNET,
+    HUANG_FIGURE2,
+    HUANG_TABLE1,
     LOGISTIC_REGRESSION,
     MARGIN_RATES,
     NON_SEPARABLE,

@@ -30,7 +30,7 @@ class PixelProducts(nn.Module):
         channels, height, width = in_shape
         if pool < 1 or height % pool or width % pool:
             raise ValueError(f"PixelProducts: pool must divide the sides of an image, {height}x{width}, got {pool}")
-        self._pool, small = pool, channels * (height // pool) * (width // pool)
+        self._in_shape, self._pool, small = in_shape, pool, channels * (height // pool) * (width // pool)
         self.num_features = channels * height * width + small * (small + 1) // 2
         self._pairs = small
 
@@ -51,6 +51,10 @@ class PixelProducts(nn.Module):
         small, others = self._small(x), self._small(other)
         products = (small @ others.T).square_().add_(small.square() @ others.square().T)
         return products.div_(2).addmm_(x.flatten(1), other.flatten(1).T)
+
+    def extra_repr(self) -> str:
+        """What is in brackets behind the name: two of these with one text are the same."""
+        return f"in_shape={self._in_shape}, pool={self._pool}"
 
     def _small(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N S"]:
         return F.avg_pool2d(x, self._pool).flatten(1)

@@ -1,5 +1,7 @@
 """Training: from a start to minima with gradients."""
 
+from goodminima.train.batch_norm import with_statistics_of
+from goodminima.train.dual import DualFit, DualModel, fit_least_squares, fit_softmax
 from goodminima.train.features import Extractor, Features, pretrained_features
 from goodminima.train.fit import Fit, fit
 from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
@@ -19,6 +21,8 @@ __all__ = [
     "Constant",
     "Cosine",
     "CropFlip",
+    "DualFit",
+    "DualModel",
     "Epoch",
     "ExtraBatches",
     "Extractor",
@@ -38,6 +42,8 @@ __all__ = [
     "Steps",
     "Trained",
     "fit",
+    "fit_least_squares",
+    "fit_softmax",
     "fitted",
     "poison",
     "poison_together",
@@ -52,4 +58,5 @@ __all__ = [
     "svm_heads",
     "train",
     "train_into_bins",
+    "with_statistics_of",
 ]

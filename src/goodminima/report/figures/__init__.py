@@ -16,6 +16,7 @@ from goodminima.report.figures import (
     chiang2023,
     chiang2023_searches,
     diagonal_and_labels,
+    huang2020_zoo,
     linear_networks,
     margins,
     two_layer,
@@ -44,6 +45,9 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "kkt_conditions": two_layer.kkt_conditions,
     "variation_margin": two_layer.variation_margin,
     "diagonal_networks": diagonal_and_labels.diagonal_networks,
+    "linear_and_resnet": huang2020_zoo.linear_and_resnet,
+    "zoo_table": huang2020_zoo.zoo_table,
+    "linear_and_optimisers": huang2020_zoo.linear_and_optimisers,
     "early_stopping": diagonal_and_labels.early_stopping,
     "random_labels": diagonal_and_labels.random_labels,
 }
