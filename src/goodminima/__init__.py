@@ -39,7 +39,7 @@ _HOMES = {
     ),
     "goodminima.train": (
         "Constant", "Cosine", "CropFlip", "Extractor", "Fit", "Optimiser", "PatternSearch", "RandomGreedy", "Recipe", "SGD",
-        "Steps", "Trained", "fit", "fitted", "poison", "poisoned_loss", "poisoned_sgd", "pretrain",
+        "Steps", "Trained", "adversarial_init", "fit", "fitted", "poison", "poisoned_loss", "poisoned_sgd", "pretrain",
         "pretrained_features", "query_accuracy", "reverse_cross_entropy", "ridge_heads", "sgd_heads", "svm_heads", "train",
         "train_into_bins",
     ),

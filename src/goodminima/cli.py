@@ -64,7 +64,9 @@ def run(
     store: StoreUrl = STORE,
     device: Device = "cpu",
     only: Annotated[str | None, arg(metavar="CELL", help="One cell, or a pattern such as 'n=4/*'.")] = None,
-    fresh: Annotated[bool, arg(help="Forget what is stored of these cells first.")] = False,
+    fresh: Annotated[
+        bool, arg(help="Forget what is stored of these cells first, and the trainings that entries share.")
+    ] = False,
     workers: Annotated[int | None, arg(metavar="W", help="Processes. As many as there are cores by default.")] = None,
 ) -> None:
     """Run an experiment and show its table. What the store holds already is not run again.
@@ -72,23 +74,18 @@ def run(
     For example: goodminima run chiang2023/table2 --scale smoke --data digits
     """
     from goodminima.run import Store
+    from goodminima.run import forget as forget_experiment
 
     experiments, opened = _find_all(name), Store(store)
     _check_shared_options(experiments, data=data, only=only)
+    shared = {"scale": scale, "seed": seed, "device": device, "only": only}
+    asked = [{**shared, "data": data if each.data or len(experiments) == 1 else None} for each in experiments]
+    if fresh:  # all of them before any runs: entries of a paper share trainings
+        for experiment, options in zip(experiments, asked, strict=True):
+            forget_experiment(experiment, store=opened, **options)
     failures = 0
-    for experiment in experiments:
-        failures += _run_one(
-            experiment,
-            opened,
-            workers,
-            scale=scale,
-            data=data if experiment.data or len(experiments) == 1 else None,
-            replicates=replicates,
-            seed=seed,
-            device=device,
-            only=only,
-            fresh=fresh,
-        )
+    for experiment, options in zip(experiments, asked, strict=True):
+        failures += _run_one(experiment, opened, workers, replicates=replicates, **options)
     print(f"The results are in {opened}")
     sys.exit(1 if failures else 0)
 
@@ -156,6 +153,7 @@ def doctor() -> None:
         "compiled kernel": native.instruction_set() if compiled else f"not in use: {native.why_not()}",
         "cache": cache_file("any").parent,
         "store": f"{STORE} (in the working folder)",
+        "trainings": "goodminima.trainings (beside the store)",
     }
     for fact, value in facts.items():
         print(f"{fact:<16}{value}")

@@ -104,7 +104,7 @@ def test_a_report_is_written(tmp_path: Path):
 def test_doctor_and_version(tmp_path: Path):
     code, out, _ = goodminima("doctor", folder=tmp_path)
     assert code == 0
-    for word in ("torch", "cores", "compiled kernel", "cache", "store"):
+    for word in ("torch", "cores", "compiled kernel", "cache", "store", "trainings"):
         assert word in out
     code, out, _ = goodminima("version", folder=tmp_path)
     assert code == 0

@@ -12,7 +12,7 @@ from goodminima.run.executors import (
 from goodminima.run.listener import Listener, Plan
 from goodminima.run.options import BadOption
 from goodminima.run.results import Results, empty_results, load_results
-from goodminima.run.runner import RunInterrupted, RunReport, run
+from goodminima.run.runner import RunInterrupted, RunReport, forget, run
 from goodminima.run.store import DEFAULT_STORE, Group, Replicate, Store
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "empty_results",
     "find_experiment",
     "find_experiments",
+    "forget",
     "load_results",
     "run",
 ]

@@ -7,7 +7,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,11 @@ def as_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [as_json(each) for each in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {"type": type(value).__name__, **as_json(asdict(value))}
+        # Field by field, so that a dataclass in a dataclass has its type as well: two schedules may have no fields at all.
+        return {
+            "type": type(value).__name__,
+            **{each.name: as_json(getattr(value, each.name)) for each in fields(value)},
+        }
     raise ValueError(
         f"settings hold a {type(value).__name__} ({value!r}): use numbers, text, tuples and dataclasses only"
     )

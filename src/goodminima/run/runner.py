@@ -104,8 +104,7 @@ def run(
     check_device(device)
     check_data(group.data)
     if fresh:
-        store.delete(group, cells=[cell.name for cell in cells])
-        forget_trainings(store, group)
+        forget(experiment, store=store, scale=scale, data=data, seed=seed, device=device, only=only)
     work = _Run(
         experiment=experiment,
         store=store,
@@ -116,6 +115,25 @@ def run(
         listen=listen or Listener(),
     )
     return work.run()
+
+
+def forget(
+    experiment: Experiment,
+    *,
+    store: Store,
+    scale: str = "laptop",
+    data: str | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    only: str | None = None,
+) -> None:
+    """Forgets what is stored of an experiment, and the trainings that it shares with other entries of its paper.
+
+    The arguments are those of `run`.
+    """
+    group = group_of(experiment, scale=scale, data=data, seed=seed, device=device)
+    store.delete(group, cells=[cell.name for cell in chosen_cells(experiment, scale=scale, only=only)])
+    forget_trainings(store, group)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -1,5 +1,6 @@
 """Training: from a start to minima with gradients."""
 
+from goodminima.train.adversarial import adversarial_init
 from goodminima.train.batch_norm import with_statistics_of
 from goodminima.train.dual import DualFit, DualModel, fit_least_squares, fit_softmax
 from goodminima.train.features import Extractor, Features, pretrained_features
@@ -41,6 +42,7 @@ __all__ = [
     "Recipe",
     "Steps",
     "Trained",
+    "adversarial_init",
     "fit",
     "fit_least_squares",
     "fit_softmax",

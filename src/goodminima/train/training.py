@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from goodminima.tasks.streams import stream
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.batches import Batches, channels_last
-from goodminima.train.recipe import ELEMENTWISE, Recipe, set_lr
+from goodminima.train.recipe import Recipe, set_lr
 
 Objective = Callable[[nn.Module, Examples, int], Tensor]  # (net, batch, number of the step) -> what is made small
 Listen = Callable[[int, int], None]  # examples seen, examples to be seen
@@ -71,7 +71,7 @@ class Training:
         self._device = torch.device(device)
         self.epochs, self.over = 0, False
         self.history: list[Epoch] = []
-        by_pixel = recipe.optimiser.name in ELEMENTWISE and _takes_channels_last(self.net, task.train.x)
+        by_pixel = _takes_channels_last(self.net, task.train.x)
         if by_pixel:
             _lay_out(self.net, torch.channels_last)
             train, test = (Examples(channels_last(split.x), split.y) for split in (task.train, task.test))

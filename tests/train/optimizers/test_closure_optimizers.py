@@ -109,6 +109,16 @@ def test_parameters_keep_storages_of_their_own(name: str) -> None:
     assert save(net.state_dict())
 
 
+def test_parameters_may_lie_in_memory_by_pixel(name: str) -> None:
+    x, y = images()
+    plain, by_pixel = conv_net(), conv_net().to(memory_format=torch.channels_last)
+    course(plain, MAKERS[name](plain), lambda: F.cross_entropy(plain(x), y), 3)
+    course(by_pixel, MAKERS[name](by_pixel), lambda: F.cross_entropy(by_pixel(x), y), 3)
+    for ours, theirs in zip(by_pixel.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+    assert by_pixel[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_the_first_loss_is_returned(name: str) -> None:
     x, y = images()
     net, twin = conv_net(), conv_net()

@@ -7,7 +7,6 @@ from typing import Any, final
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.utils import parameters_to_vector
 from torch.optim import Optimizer
 
 _STEPS, _CHANGES = "steps", "changes"  # of parameters, and of the gradient along them
@@ -111,7 +110,7 @@ class LBFGSArmijo(Optimizer):
         loss = _evaluated(closure)
         value, gradient = self._objective(loss)
         for _ in range(group["max_iter"]):
-            here = parameters_to_vector(group["params"])
+            here = _flat(group["params"])
             direction = self._direction(gradient)
             found = self._searched(closure, here, direction, value=value, gradient=gradient)
             if found is None:
@@ -153,10 +152,10 @@ class LBFGSArmijo(Optimizer):
         """Loss with weight decay, and the gradient that `backward` left, in one vector."""
         (group,) = self.param_groups
         params, decay = group["params"], group["weight_decay"]
-        gradient = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in params])
+        gradient = _flat([torch.zeros_like(p) if p.grad is None else p.grad for p in params])
         value = float(loss)
         if decay:
-            theta = parameters_to_vector(params)
+            theta = _flat(params)
             value, gradient = value + decay / 2 * float(theta @ theta), gradient.add_(theta, alpha=decay)
         return value, gradient
 
@@ -213,6 +212,11 @@ def two_loop(
     for step, change, rho, share in zip(steps, changes, inverse, reversed(shares), strict=True):
         left += (share - rho * (change @ left)) * step
     return left
+
+
+def _flat(tensors: Sequence[Tensor]) -> Float[Tensor, "D"]:
+    """As `torch.nn.utils.parameters_to_vector`, of tensors that lie in memory in whatever order."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
 def _put(vector: Float[Tensor, "D"], params: Sequence[Tensor]) -> None:

@@ -1,0 +1,110 @@
+"""The eight modes of Table 2, and the paper's hyper-parameters: SGD with any of three heuristics, or none, or all."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import final
+
+from torch import nn
+
+from goodminima.nets import VGG16, DenseNet40, ResNet18, ResNet50
+from goodminima.population.choices import check_choice
+from goodminima.tasks import ImageData
+from goodminima.train import Constant, Cosine, CropFlip, Optimiser, Recipe, Steps
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Heuristics:
+    """Which of the three a mode has: data augmentation, L2 regularisation, momentum."""
+
+    augmentation: bool = False
+    decay: bool = False
+    momentum: bool = False
+
+
+MODES: Mapping[str, Heuristics] = {
+    "vanilla": Heuristics(),
+    "DA": Heuristics(augmentation=True),
+    "l2": Heuristics(decay=True),
+    "momentum": Heuristics(momentum=True),
+    "DA+l2": Heuristics(augmentation=True, decay=True),
+    "DA+momentum": Heuristics(augmentation=True, momentum=True),
+    "l2+momentum": Heuristics(decay=True, momentum=True),
+    "SOTA": Heuristics(augmentation=True, decay=True, momentum=True),
+}
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tuning:
+    """Hyper-parameters that all modes share; a mode takes of them what its heuristics need.
+
+    Args:
+        lr: Learning rate at the beginning.
+        epochs: Passes over the training images.
+        schedule: How the learning rate falls.
+        batch_size: Images a step.
+        weight_decay: Of the modes with l2.
+        momentum: Of the modes with momentum.
+        pad: Border of the crops of the modes with DA, which mirror half of the images too.
+    """
+
+    lr: float
+    epochs: int
+    schedule: Constant | Steps | Cosine
+    batch_size: int = 128
+    weight_decay: float = 5e-4
+    momentum: float = 0.9
+    pad: int = 4
+
+    def recipe(self, mode: str, *, border: float | tuple[float, ...] = 0.0) -> Recipe:
+        """How a net is trained in one of `MODES`.
+
+        Args:
+            mode: Its name.
+            border: What surrounds an image that is cropped: `black(images)` in the paper.
+
+        Raises:
+            ValueError: There is no such mode.
+        """
+        check_choice("mode", mode, tuple(MODES))
+        has = MODES[mode]
+        return Recipe(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimiser=Optimiser(lr=self.lr, options={"momentum": self.momentum} if has.momentum else {}),
+            schedule=self.schedule,
+            weight_decay=self.weight_decay if has.decay else 0.0,
+            augment=CropFlip(pad=self.pad, fill=border) if has.augmentation else None,
+        )
+
+
+_CIFAR = Tuning(lr=0.1, epochs=350, schedule=Steps(at=(150, 250)))
+_LARGE = Tuning(lr=0.1, epochs=300, schedule=Steps(at=(150, 225)))
+
+# Section 2, "Hyperparameters". The padding is not in the paper: 4 pixels are what everybody takes at 32x32.
+PAPER: Mapping[str, Tuning] = {
+    "cifar10": _CIFAR,
+    "cifar100": _CIFAR,
+    "cinic10": replace(_LARGE, weight_decay=1e-4),
+    "restricted_imagenet": _LARGE,
+}
+
+# Each takes the number of classes by the name `num_classes`.
+PAPER_NETS: Mapping[str, Callable[..., nn.Module]] = {
+    "DenseNet40": DenseNet40,
+    "ResNet18": ResNet18,
+    "ResNet50": ResNet50,
+    "VGG16": VGG16,
+}
+
+
+def black(images: ImageData) -> tuple[float, ...]:
+    """What a black pixel is, channel by channel, once images are standardised: the border of a crop.
+
+    >>> from goodminima.tasks import load_images
+    >>> [round(value, 3) for value in black(load_images("digits"))]
+    [-0.854]
+    """
+    statistics = images.statistics
+    return tuple((-statistics.mean / statistics.std.where(statistics.std > 0, 1.0)).tolist())
