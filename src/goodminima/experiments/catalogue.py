@@ -17,10 +17,13 @@ from goodminima.experiments.chiang2023.table7 import TABLE7
 from goodminima.experiments.chiang2023.table8 import TABLE8
 from goodminima.experiments.experiment import Experiment
 from goodminima.experiments.huang2020.figure1 import FIGURE1 as HUANG_FIGURE1
+from goodminima.experiments.huang2020.figure2 import FIGURE2 as HUANG_FIGURE2
 from goodminima.experiments.huang2020.figure3 import FIGURE3 as HUANG_FIGURE3
 from goodminima.experiments.huang2020.figure5 import FIGURE5 as HUANG_FIGURE5
 from goodminima.experiments.huang2020.figure6 import FIGURE6 as HUANG_FIGURE6
 from goodminima.experiments.huang2020.figure8 import FIGURE8 as HUANG_FIGURE8
+from goodminima.experiments.huang2020.linear_vs_resnet import LINEAR_VS_RESNET
+from goodminima.experiments.huang2020.table1 import TABLE1 as HUANG_TABLE1
 from goodminima.experiments.implicit_bias.diagonal_networks import DIAGONAL_NETWORKS
 from goodminima.experiments.implicit_bias.early_stopping import EARLY_STOPPING
 from goodminima.experiments.implicit_bias.homogeneous_networks import HOMOGENEOUS_NETWORKS
@@ -55,6 +58,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     HUANG_FIGURE5,
     HUANG_FIGURE6,
     HUANG_FIGURE8,
+    LINEAR_VS_RESNET,
+    HUANG_FIGURE2,
+    HUANG_TABLE1,
     LOGISTIC_REGRESSION,
     MARGIN_RATES,
     NON_SEPARABLE,
