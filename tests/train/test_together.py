@@ -53,9 +53,9 @@ def test_a_member_does_not_depend_on_its_company() -> None:
 
 def test_starts_stay_as_they_were_and_steps_are_told() -> None:
     heard, theta = list[int](), starts()
-    poison_together(NET, TASK.train, theta, betas=BETAS, draw=DRAW, adam=PoisonedAdam(steps=120), listen=heard.append)
+    poison_together(NET, TASK.train, theta, betas=BETAS, draw=DRAW, adam=PoisonedAdam(steps=25), listen=heard.append)
     assert torch.equal(theta, starts())
-    assert heard == [50, 100]
+    assert heard == [10, 20]
 
 
 def test_the_step_falls_from_lr_to_0_along_half_a_cosine() -> None:

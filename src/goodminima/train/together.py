@@ -14,7 +14,7 @@ from goodminima.tasks.task import Examples
 from goodminima.train.poisoned import Draw
 from goodminima.train.reverse import check_beta
 
-_LISTEN_EVERY = 50  # steps
+_LISTEN_EVERY = 10  # steps
 
 
 @final
