@@ -23,27 +23,32 @@ from goodminima.volume.basin.coordinates import around
 
 GOOD, BAD = 0.0, 0.5  # beta of the two minima that Figures 4 and 7 compare
 CUTOFF = 0.1  # the loss below which a basin lies (section 5)
-_BATCH, _POISON = 128, 200  # training and extra images a step
 _TOLERATED = 1e-4  # relative error of a radius: 8 decades of the volume of 75,000 weights, where those of minima differ by 10,000
 
 # Settings of the scales that Figures 4 and 7 have in common: equal ones make equal trainings, of which there is one.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {
-        "images": {"num_train": 100, "num_extra": 500, "num_test": 200},
-        "net": {"blocks": 1, "width": 4},
-        "epochs": 8,
-        "looked_at": 64,
+        "images": {"num_train": 20, "num_extra": 500, "num_test": 100},
+        "net": {"blocks": 1, "width": 8},
+        "epochs": 60,
+        "batches": (20, 20),
+        "lr": 1e-2,
+        "looked_at": 20,
     },
     "laptop": {
         "images": {"num_train": 2000, "num_extra": 15_000, "num_test": 2000},
         "net": {"blocks": 1, "width": 16},
         "epochs": 40,
+        "batches": (128, 200),
+        "lr": 2e-3,
         "looked_at": 256,
     },
     "paper": {
         "images": {"num_train": 25_000, "num_extra": 25_000, "num_test": 10_000},
         "net": {"blocks": 3, "width": 16},
         "epochs": 60,
+        "batches": (128, 200),
+        "lr": 2e-3,
         "looked_at": 500,
     },
 }
@@ -70,19 +75,20 @@ def probe_of(task: Task, context: Context) -> Examples:
 def minimum(context: Context, task: Task, beta: float) -> Fit[ThinResNet]:
     """The replicate's minimum of the loss with poison `beta`: one start and one order for all beta; trained once.
 
-    Settings read from the scale: `net`, arguments of `ThinResNet`; `epochs`.
+    Settings read from the scale: `net`, arguments of `ThinResNet`; `epochs`; `batches`, training and extra images a
+    step; `lr` of Adam.
     """
     assert task.extra is not None
-    shape, epochs = context.scale_settings["net"], context.scale_settings["epochs"]
-    words = {"n": len(task.train), **shape, "epochs": epochs, "beta": f"{beta:g}"}
+    settings = context.scale_settings
+    words = {"n": len(task.train), **settings["net"], "epochs": settings["epochs"], "beta": f"{beta:g}"}
     name = " ".join(f"{word}={value}" for word, value in words.items())
-    poison = ExtraBatches(task.extra.to(context.device), batch_size=_POISON, seed=context.key("poison"))
+    poison = ExtraBatches(task.extra.to(context.device), batch_size=settings["batches"][1], seed=context.key("poison"))
 
     def train(file: Path | None) -> Fit[ThinResNet]:
         return fit(
             _start(context, task),
             task,
-            recipe=_recipe(epochs),
+            recipe=_recipe(settings),
             seed=context.key("order"),
             objective=PoisonedObjective(beta=beta, draw=poison),
             evaluate_every=0,
@@ -147,10 +153,9 @@ def points_told(context: Context, of: str) -> Callable[[int, int], None]:
     return listen
 
 
-def _recipe(epochs: int) -> Recipe:
-    return Recipe(
-        epochs=epochs, batch_size=_BATCH, optimiser=Optimiser(name="Adam", lr=2e-3), schedule=Cosine(), clip=1.0
-    )
+def _recipe(settings: Mapping[str, Any]) -> Recipe:
+    adam, batch = Optimiser(name="Adam", lr=settings["lr"]), settings["batches"][0]
+    return Recipe(epochs=settings["epochs"], batch_size=batch, optimiser=adam, schedule=Cosine(), clip=1.0)
 
 
 def _start(context: Context, task: Task) -> ThinResNet:
