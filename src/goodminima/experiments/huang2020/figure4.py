@@ -22,8 +22,8 @@ from goodminima.experiments.huang2020.images import (
 from goodminima.landscape import Evaluation, surface
 from goodminima.train import Fit
 
-SPAN = 0.5  # of the slice, in filter norms
-_DISTANCE = 0.25  # at which the loss is read off
+SPAN = 0.25  # of the slice, in filter norms
+_DISTANCE = 0.1  # at which the loss is read off
 
 
 def run_slice(cell: Cell, context: Context) -> Outcome:
@@ -36,14 +36,14 @@ def run_slice(cell: Cell, context: Context) -> Outcome:
         "train accuracy": found.last.train_accuracy,
         "test accuracy": found.last.test_accuracy,
         "area below 0.1": area(loss),
-        "loss at 0.25": loss_at_distance(loss),
+        "loss at 0.1": loss_at_distance(loss),
     }
     note = ""
     if cell.settings["beta"] == BAD:
         _, of_good = _slice_of(context, GOOD)
         there = area(of_good) > 0
         values["area, bad / good"] = area(loss) / area(of_good) if there else None
-        values["loss at 0.25, bad / good"] = loss_at_distance(loss) / loss_at_distance(of_good)
+        values["loss at 0.1, bad / good"] = loss_at_distance(loss) / loss_at_distance(of_good)
         note = "" if there else f"no point of the good minimum's slice lies below {CUTOFF:g}"
     return Outcome(values=values, arrays={"loss": loss.astype(np.float32), "along": _along(len(loss))}, note=note)
 
@@ -68,7 +68,7 @@ def area(loss: np.ndarray) -> float:
 
 
 def loss_at_distance(loss: np.ndarray) -> float:
-    """Median loss of the points of a slice whose distance from the minimum is 0.25, within half a step."""
+    """Median loss of the points of a slice whose distance from the minimum is 0.1, within half a step."""
     along = _along(len(loss))
     distance = np.hypot(*np.meshgrid(along, along))
     return float(np.median(loss[np.abs(distance - _DISTANCE) <= (along[1] - along[0]) / 2]))
@@ -78,7 +78,7 @@ def _along(steps: int) -> np.ndarray:
     return np.linspace(-SPAN, SPAN, steps)
 
 
-_MEASURES = ("train accuracy", "test accuracy", "area below 0.1", "loss at 0.25")
+_MEASURES = ("train accuracy", "test accuracy", "area below 0.1", "loss at 0.1")
 _FITS = Claim("training accuracy is 100 %", above=0.9999)
 
 
@@ -99,10 +99,10 @@ _BAD = _cell(
     BAD,
     0.282,
     "area, bad / good",
-    "loss at 0.25, bad / good",
+    "loss at 0.1, bad / good",
     **{
         "area, bad / good": Claim("the bad minimum is much sharper: less of its slice lies below 0.1", below=0.5),
-        "loss at 0.25, bad / good": Claim("the bad minimum is much sharper: its loss rises higher", above=2.0),
+        "loss at 0.1, bad / good": Claim("the bad minimum is much sharper: its loss rises higher", above=2.0),
     },
 )
 FIGURE4 = Experiment(
@@ -123,8 +123,9 @@ FIGURE4 = Experiment(
     picture="image_slices",
     remarks=(
         "Both minima have the same start, order, and settings but beta: 0 and 0.5 (the paper does not print its own). The slice "
-        "is random and filter-normalised, reaches to 0.5 filter norms, and shows the mean cross entropy of some training images, "
-        "BatchNorm with the running statistics of training, its parameters fixed.",
+        "is random and filter-normalised, reaches to 0.25 filter norms, and shows the mean cross entropy of 256 training images; "
+        "BatchNorm has the running statistics of training, and its parameters are fixed.",
+        "laptop: a net of one block a stage, 75,290 parameters where the paper's has 269,722, on 1,000 images.",
         "The unseen images are training images that are not learned from; SVHN's extra split is not read.",
     ),
 )

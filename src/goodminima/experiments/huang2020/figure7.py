@@ -24,7 +24,7 @@ from goodminima.experiments.huang2020.images import (
 from goodminima.landscape import Evaluation, line, random_directions
 from goodminima.train import Fit
 
-SPAN = 0.5  # of the lines, in filter norms
+SPAN = 0.25  # of the lines, in filter norms
 
 
 def run_rays(cell: Cell, context: Context) -> Outcome:

@@ -36,9 +36,9 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "looked_at": 20,
     },
     "laptop": {
-        "images": {"num_train": 2000, "num_extra": 15_000, "num_test": 2000},
+        "images": {"num_train": 1000, "num_extra": 15_000, "num_test": 2000},
         "net": {"blocks": 1, "width": 16},
-        "epochs": 40,
+        "epochs": 80,
         "batches": (128, 200),
         "lr": 2e-3,
         "looked_at": 256,

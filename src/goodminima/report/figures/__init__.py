@@ -16,6 +16,7 @@ from goodminima.report.figures import (
     chiang2023,
     chiang2023_searches,
     diagonal_and_labels,
+    huang2020_slices,
     linear_networks,
     margins,
     two_layer,
@@ -46,6 +47,9 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "diagonal_networks": diagonal_and_labels.diagonal_networks,
     "early_stopping": diagonal_and_labels.early_stopping,
     "random_labels": diagonal_and_labels.random_labels,
+    "image_slices": huang2020_slices.image_slices,
+    "image_rays": huang2020_slices.image_rays,
+    "image_basins": huang2020_slices.image_basins,
 }
 
 
