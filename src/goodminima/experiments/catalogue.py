@@ -19,8 +19,11 @@ from goodminima.experiments.experiment import Experiment
 from goodminima.experiments.huang2020.figure1 import FIGURE1 as HUANG_FIGURE1
 from goodminima.experiments.huang2020.figure2 import FIGURE2 as HUANG_FIGURE2
 from goodminima.experiments.huang2020.figure3 import FIGURE3 as HUANG_FIGURE3
+from goodminima.experiments.huang2020.figure4 import FIGURE4 as HUANG_FIGURE4
 from goodminima.experiments.huang2020.figure5 import FIGURE5 as HUANG_FIGURE5
+from goodminima.experiments.huang2020.figure5_svhn import FIGURE5_SVHN as HUANG_FIGURE5_SVHN
 from goodminima.experiments.huang2020.figure6 import FIGURE6 as HUANG_FIGURE6
+from goodminima.experiments.huang2020.figure7 import FIGURE7 as HUANG_FIGURE7
 from goodminima.experiments.huang2020.figure8 import FIGURE8 as HUANG_FIGURE8
 from goodminima.experiments.huang2020.linear_vs_resnet import LINEAR_VS_RESNET
 from goodminima.experiments.huang2020.table1 import TABLE1 as HUANG_TABLE1
@@ -55,8 +58,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     BEYOND_GUESSING,
     HUANG_FIGURE1,
     HUANG_FIGURE3,
+    HUANG_FIGURE4,
     HUANG_FIGURE5,
+    HUANG_FIGURE5_SVHN,
     HUANG_FIGURE6,
+    HUANG_FIGURE7,
     HUANG_FIGURE8,
     LINEAR_VS_RESNET,
     HUANG_FIGURE2,

@@ -11,6 +11,7 @@ from goodminima.tasks.sources import KNOWN
 from goodminima.tasks.swiss_roll import FreshRolls, swiss_roll
 from goodminima.tasks.task import Examples, Task
 from goodminima.tasks.toy import wedge, wedge_curve
+from goodminima.tasks.with_extra import with_extra
 
 __all__ = [
     "KNOWN",
@@ -32,4 +33,5 @@ __all__ = [
     "wedge",
     "wedge_curve",
     "whole",
+    "with_extra",
 ]

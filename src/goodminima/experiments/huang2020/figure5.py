@@ -11,16 +11,12 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
+from goodminima.experiments.huang2020.basins import STATISTICS, statistics_below
 from goodminima.experiments.huang2020.roll import BETAS, Minima, minima, remembered, steps_told
 from goodminima.volume import Basin, basin_volume
 
 CUTOFFS = (0.05, 0.1, 0.2, 0.5, 1.0)
 TABLE = CUTOFFS.index(0.1)  # the paper's cutoff, and the table's
-_LOG10 = math.log(10)
-_STATISTICS = (
-    "mean radius", "smallest radius", "largest radius", "geometric mean radius", "log10 V", "log10 V, geometric mean",
-    "log10 V, parameters", "effective rays",
-)  # fmt: skip
 _SEVERE = 0.8
 _RESAMPLES = 2000
 
@@ -57,41 +53,26 @@ def basin_statistics(context: Context, found: Minima, number: int) -> Mapping[st
 
     made_by = [rays, list(CUTOFFS), seed, float(theta.double().norm())]
     values = remembered(context, f"basin-{BETAS[number]:g}", make, made_by=made_by)["values"].numpy()
-    return dict(zip(_STATISTICS, values, strict=True))
+    return dict(zip(STATISTICS, values, strict=True))
 
 
 def _statistics(context: Context, found: Minima, number: int, *, rays: int, seed: int) -> np.ndarray:
     """(statistics, cutoffs) of the rays of one minimum."""
     train, net = found.task.train, found.population.member(number)
     loss = float(found.population.loss(train.x, train.y)[number])
-    within = [place for place, cutoff in enumerate(CUTOFFS) if loss < cutoff]
-    values = np.full((len(_STATISTICS), len(CUTOFFS)), np.nan)
-    if within:
-        basin = basin_volume(
+
+    def measure(cutoffs: list[float]) -> Basin:
+        return basin_volume(
             net,
             train,
-            cutoff=[CUTOFFS[place] for place in within],
+            cutoff=cutoffs,
             num_rays=rays,
             seed=seed,
             device=context.device,
             listen=steps_told(context, total=rays, of="rays"),
         )
-        for place in within:
-            values[:, place] = _of_basin(basin.at(CUTOFFS[place]))
-    return values
 
-
-def _of_basin(basin: Basin) -> tuple[float, ...]:
-    return (
-        basin.mean_radius,
-        float(basin.radii.min()),
-        float(basin.radii.max()),
-        basin.geometric_mean_radius,
-        basin.log_average / _LOG10,
-        basin.log_geometric_volume / _LOG10,
-        (basin.log_average + basin.log_unit) / _LOG10,
-        basin.effective_rays,
-    )
+    return statistics_below(measure, loss=loss, cutoffs=CUTOFFS)
 
 
 def _correlations(context: Context) -> Outcome:

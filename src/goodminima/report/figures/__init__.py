@@ -17,6 +17,7 @@ from goodminima.report.figures import (
     chiang2023_searches,
     diagonal_and_labels,
     huang2020,
+    huang2020_slices,
     huang2020_zoo,
     linear_networks,
     margins,
@@ -56,6 +57,9 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "basins_by_poison": huang2020.basins_by_poison,
     "boundaries_by_gap": huang2020.boundaries_by_gap,
     "rings": huang2020.rings,
+    "image_slices": huang2020_slices.image_slices,
+    "image_rays": huang2020_slices.image_rays,
+    "image_basins": huang2020_slices.image_basins,
 }
 
 
