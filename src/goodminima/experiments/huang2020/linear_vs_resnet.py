@@ -46,7 +46,7 @@ def run_pair(cell: Cell, context: Context) -> Outcome:
         case "least squares":
             found = fit_least_squares(features_of(task).kernel, task.train, num_classes=task.num_classes)
             return outcome_of(measured(found.net, task, number=0), weights=weights)
-        case "resnet":
+        case "ResNet":
             net = _resnet(context, task, settings)
             return outcome_of(net.last, weights=num_parameters(net.net), beaten=_linear(context, task))
         case model:
@@ -70,7 +70,7 @@ def resnet_cell(**settings: str) -> Cell:
     """The net."""
     return Cell(
         name="resnet",
-        settings={"model": "resnet"} | settings,
+        settings={"model": "ResNet"} | settings,
         measures=(*MEASURES, GAIN),
         printed={"train accuracy": Printed(1.0), "test accuracy": Printed(0.92)},
         claims={

@@ -21,14 +21,14 @@ def linear_and_resnet(experiment: Experiment, results: "Results") -> Figure:
     """Training and test accuracy of each model of section 2."""
     figure, ax = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
     _bars(ax, results, results.cells, title="")
-    return _with_legend(figure, ax)
+    return _with_legend(figure, ax, columns=2)
 
 
 def zoo_table(experiment: Experiment, results: "Results") -> Figure:
     """Training and test accuracy of each optimiser's net, with the linear model's as a line."""
     figure, ax = plt.subplots(figsize=(9.5, 4.2), layout="constrained")
     _optimisers(ax, results, results.cells)
-    return _with_legend(figure, ax)
+    return _with_legend(figure, ax, columns=4)
 
 
 def linear_and_optimisers(experiment: Experiment, results: "Results") -> Figure:
@@ -40,7 +40,7 @@ def linear_and_optimisers(experiment: Experiment, results: "Results") -> Figure:
     _bars(left, results, sides["left"], title="linear model and ResNet")
     _optimisers(right, results, sides["right"])
     right.set(title="VGG13 by optimiser", ylabel="")
-    return _with_legend(figure, right)
+    return _with_legend(figure, right, columns=4)
 
 
 def _optimisers(ax: Axes, results: "Results", cells: Sequence[Cell]) -> None:
@@ -68,24 +68,22 @@ def _bars(ax: Axes, results: "Results", cells: Sequence[Cell], *, title: str) ->
                     ax.text(place + shift, 2, f"{height:.1f}", ha="center", va="bottom", fontsize=8, color="white")
     printed = [cell.printed[_TEST].mean if _TEST in cell.printed else np.nan for cell in cells]
     if np.isfinite(printed).any():
-        label = "test accuracy in the paper, 50,000 images of 10 classes"
+        label = "test accuracy in the paper, all of CIFAR-10"
         ax.plot(places + 0.2, 100 * np.array(printed), "k_", ms=14, mew=2, label=label)
-    ax.set_xticks(places, [_name_of(cell) for cell in cells], rotation=30 if len(cells) > 3 else 0, fontsize=9)
-    ax.set(ylim=(0, 104), ylabel="accuracy in %", title=title)
+    many = len(cells) > 3
+    names = [_name_of(cell) for cell in cells]
+    ax.set_xticks(places, names, rotation=30 if many else 0, ha="right" if many else "center", fontsize=9)
+    ax.set(xlim=(-0.6, len(cells) - 0.4), ylim=(0, 104), ylabel="accuracy in %", title=title)
     ax.grid(axis="y", alpha=0.25)
     ax.set_axisbelow(True)
 
 
 def _name_of(cell: Cell) -> str:
+    """Of the optimiser or the model."""
     return str(cell.settings.get("optimiser", cell.settings.get("model")))
 
 
-def _with_legend(figure: Figure, ax: Axes) -> Figure:
-    figure.legend(
-        *ax.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=4 if ax.get_subplotspec() else 2,
-        frameon=False,
-        fontsize=8,
-    )
+def _with_legend(figure: Figure, ax: Axes, *, columns: int) -> Figure:
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
