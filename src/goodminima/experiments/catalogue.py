@@ -7,9 +7,10 @@ from goodminima.experiments.chiang2023.entries import CHIANG2023
 from goodminima.experiments.experiment import Experiment
 from goodminima.experiments.huang2020.entries import HUANG2020
 from goodminima.experiments.implicit_bias.entries import IMPLICIT_BIAS
+from goodminima.experiments.liu2020.entries import LIU2020
 from goodminima.experiments.volume.beyond_guessing import BEYOND_GUESSING
 
-EXPERIMENTS: tuple[Experiment, ...] = (*CHIANG2023, BEYOND_GUESSING, *HUANG2020, *IMPLICIT_BIAS)
+EXPERIMENTS: tuple[Experiment, ...] = (*CHIANG2023, BEYOND_GUESSING, *LIU2020, *HUANG2020, *IMPLICIT_BIAS)
 
 
 def find(name: str) -> Experiment:
