@@ -28,20 +28,20 @@ _HOMES = {
     "goodminima.nets": (
         "DenseNet40", "LeNet", "LinearModel", "MLP", "ResNet12", "ResNet18", "ResNet50", "SmallConv", "VGG16",
     ),
-    "goodminima.population": ("AbstractPrior", "Cube", "FanOut", "Gaussian", "Population", "Sphere", "TorchDefault"),
+    "goodminima.population": ("AbstractPrior", "Cube", "FanOut", "Gaussian", "Glorot", "Population", "Sphere", "TorchDefault"),
     "goodminima.search": (
         "Fits", "Found", "GreedyRule", "PatternRule", "Searched", "Status", "Until", "bins", "guess_and_check",
         "pattern_search", "random_greedy",
     ),
     "goodminima.tasks": (
-        "DataError", "Episodes", "Examples", "ImageData", "Task", "base_and_novel", "boundary_probe", "draw_episodes",
-        "few_shot", "load_images", "slab", "wedge", "whole",
+        "DataError", "Episodes", "Examples", "FreshRolls", "ImageData", "Task", "base_and_novel", "boundary_probe",
+        "draw_episodes", "few_shot", "load_images", "rings", "slab", "swiss_roll", "wedge", "whole",
     ),
     "goodminima.train": (
-        "Constant", "Cosine", "CropFlip", "Extractor", "Fit", "Optimiser", "PatternSearch", "RandomGreedy", "Recipe", "SGD",
-        "Steps", "Trained", "adversarial_init", "fit", "fitted", "poison", "poisoned_loss", "poisoned_sgd", "pretrain",
-        "pretrained_features", "query_accuracy", "reverse_cross_entropy", "ridge_heads", "sgd_heads", "svm_heads", "train",
-        "train_into_bins",
+        "Constant", "Cosine", "CropFlip", "ExtraBatches", "Extractor", "Fit", "Optimiser", "PatternSearch", "PoisonedAdam",
+        "PoisonedObjective", "RandomGreedy", "Recipe", "SGD", "Steps", "Trained", "adversarial_init", "fit", "fitted", "poison",
+        "poison_together", "poisoned_loss", "poisoned_sgd", "pretrain", "pretrained_features", "query_accuracy",
+        "reverse_cross_entropy", "ridge_heads", "sgd_heads", "svm_heads", "train", "train_into_bins",
     ),
     "goodminima.volume": (
         "Basin", "Count", "Diagonal", "Isotropic", "LogVolume", "LowRank", "PcnMoves", "Split", "basin_of",

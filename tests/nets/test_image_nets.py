@@ -6,9 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from goodminima.nets import VGG16, DenseNet40, ResNet18, ResNet50, SmallConv
+from goodminima.nets import VGG13, VGG16, DenseNet40, ResNet18, ResNet50, SmallConv, ThinResNet
 
-BIG = [(VGG16, 14_728_266, 512), (ResNet18, 11_173_962, 512), (ResNet50, 23_520_842, 2048), (DenseNet40, 176_122, 132)]
+BIG = [
+    (VGG13, 9_416_010, 512),
+    (VGG16, 14_728_266, 512),
+    (ResNet18, 11_173_962, 512),
+    (ResNet50, 23_520_842, 2048),
+    (DenseNet40, 176_122, 132),
+    (ThinResNet, 269_722, 64),
+]
 
 
 def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
@@ -34,12 +41,15 @@ def test_size_is_the_published_one_and_the_rest_follows_from_classes_and_channel
 
 @pytest.mark.parametrize("make", [make for make, _, _ in BIG])
 def test_images_of_other_sizes_are_averaged(make: type[nn.Module]) -> None:
+    assert _on_meta(make)(torch.zeros(2, 3, 28, 28, device="meta")).shape == (2, 10)
     assert _on_meta(make)(torch.zeros(2, 3, 64, 96, device="meta")).shape == (2, 10)
 
 
-@pytest.mark.parametrize(("make", "layers"), [(VGG16, 14), (ResNet18, 18), (ResNet50, 50), (DenseNet40, 40)])
+@pytest.mark.parametrize(
+    ("make", "layers"), [(VGG13, 11), (VGG16, 14), (ResNet18, 18), (ResNet50, 50), (DenseNet40, 40), (ThinResNet, 20)]
+)
 def test_name_counts_the_layers_with_weights(make: type[nn.Module], layers: int) -> None:
-    """Projections on shortcuts are not counted; VGG16 has two of its three linear layers less."""
+    """Projections on shortcuts are not counted; the VGGs have two of their three linear layers less."""
     named = _on_meta(make).named_modules()
     weighted = [name for name, module in named if isinstance(module, nn.Conv2d | nn.Linear)]
     assert sum("shortcut" not in name for name in weighted) == layers
@@ -70,6 +80,34 @@ def test_a_block_of_a_residual_net_adds_its_input() -> None:
     torch.testing.assert_close(block(x), x.clamp_min(0))
 
 
+def test_where_a_thin_block_halves_the_image_its_input_is_thinned_and_filled_with_zeros() -> None:
+    block = ThinResNet()[6].eval()
+    nn.init.zeros_(list(block.path)[-1].weight)
+    x = torch.randn(2, 16, 6, 8, generator=torch.Generator().manual_seed(0))
+    wanted = torch.zeros(2, 32, 3, 4)
+    wanted[:, :16] = x[:, :, ::2, ::2].clamp_min(0)
+    torch.testing.assert_close(block(x), wanted)
+
+
+def test_a_thin_net_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="blocks and width must be at least 1, got 0 and 16"):
+        ThinResNet(blocks=0)
+
+
 def test_growth_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="growth must be at least 1, got 0"):
         DenseNet40(growth=0)
+
+
+def test_a_thin_vgg_has_a_share_of_the_channels() -> None:
+    """Without biases and BatchNorm, weights between thin layers are width^2 of those between wide ones."""
+    wide, thin = (
+        [p.numel() for p in _on_meta(lambda w=w: VGG13(width=w)).parameters() if p.ndim == 4] for w in (1, 0.25)
+    )
+    assert [few * 16 for few in thin[1:]] == wide[1:]
+    assert thin[0] * 4 == wide[0]
+
+
+def test_channels_of_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"width 0\.01 leaves a layer without channels"):
+        VGG13(width=0.01)

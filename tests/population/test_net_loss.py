@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from goodminima.nets import ThinResNet
 from goodminima.population import net_loss
 from goodminima.population.net_loss import loss_of
 from goodminima.tasks.task import Examples
@@ -36,28 +37,43 @@ def members(net: nn.Module, number: int) -> Tensor:
 
 
 def one_at_a_time(net: nn.Module, batch: Examples, theta: Tensor, mode: str) -> Tensor:
+    """One module at a time; statistics are re-estimated by a pass in training mode, in which momentum 1 forgets the old ones."""
     losses = []
     for vector in theta:
         member = copy.deepcopy(net).eval()
         nn.utils.vector_to_parameters(vector, member.parameters())
-        if mode == "train":
-            for module in member.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.train()
+        if mode != "eval":
+            layers = [module for module in member.modules() if isinstance(module, nn.BatchNorm2d)]
+            for module in layers:
+                module.train().momentum = 1.0
+        if mode == "re-estimated":
+            member(batch.x)
+            member.eval()
         losses.append(F.cross_entropy(member(batch.x), batch.y).detach())
     return torch.stack(losses)
 
 
-@pytest.mark.parametrize("mode", ["eval", "train"])
+@pytest.mark.parametrize("mode", net_loss.MODES)
 @pytest.mark.parametrize("numbers", [16_000_000, 600])
-def test_batch_norm_in_either_mode(batch: Examples, mode: str, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_norm_in_every_mode(batch: Examples, mode: str, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(net_loss, "_CHUNK_NUMBERS", numbers)  # the smaller one takes members and examples in parts
     net = batch_norm_net().train()
     theta, before = members(net, 7), copy.deepcopy(net.state_dict())
     found = loss_of(net, batch, batch_norm=mode)(theta)
     torch.testing.assert_close(found, one_at_a_time(net, batch, theta, mode), rtol=1e-5, atol=1e-6)
     assert net.training
+    assert net[1].momentum == 0.1
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("mode", net_loss.MODES)
+def test_a_residual_net_whose_shortcuts_are_slices(mode: str) -> None:
+    torch.manual_seed(0)
+    net, batch = ThinResNet(blocks=1, width=2, num_classes=3), Examples(torch.randn(8, 3, 8, 8), torch.arange(8) % 3)
+    net.train()(batch.x)
+    theta = members(net, 5)
+    found = loss_of(net, batch, batch_norm=mode)(theta)
+    torch.testing.assert_close(found, one_at_a_time(net, batch, theta, mode), rtol=1e-5, atol=1e-6)
 
 
 def test_the_modes_differ(batch: Examples) -> None:
@@ -100,24 +116,6 @@ def test_tied_weights_move_together(batch: Examples) -> None:
     theta = members(net, 4)
     found = loss_of(net, batch, batch_norm="eval")(theta)
     torch.testing.assert_close(found, one_at_a_time(net, batch, theta, "eval"), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("numbers", [16_000_000, 600])
-def test_statistics_taken_anew(batch: Examples, numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pass over the batch in training mode, then the loss in evaluation mode, by one module at a time."""
-    monkeypatch.setattr(net_loss, "_CHUNK_NUMBERS", numbers)
-    net = batch_norm_net().train()
-    theta, wanted = members(net, 7), []
-    for vector in theta:
-        member = copy.deepcopy(net).eval()
-        nn.utils.vector_to_parameters(vector, member.parameters())
-        member[1].train().momentum = None
-        member[1].reset_running_stats()
-        member(batch.x)
-        wanted.append(F.cross_entropy(member.eval()(batch.x), batch.y).detach())
-    found = loss_of(net, batch, batch_norm="re-estimated")(theta)
-    torch.testing.assert_close(found, torch.stack(wanted), rtol=1e-5, atol=1e-6)
-    assert net[1].momentum == 0.1
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -9,9 +9,9 @@ from scipy import stats
 from torch import nn
 
 from goodminima.nets import LeNet, LinearModel
-from goodminima.population import AbstractPrior, Cube, FanOut, Gaussian, Sphere, TorchDefault
+from goodminima.population import AbstractPrior, Cube, FanOut, Gaussian, Glorot, Sphere, TorchDefault
 
-ALL = [Cube(1.0), Cube(5.0), FanOut(), TorchDefault(), Gaussian(0.5), Sphere(100.0)]
+ALL = [Cube(1.0), Cube(5.0), FanOut(), TorchDefault(), Glorot(), Gaussian(0.5), Sphere(100.0)]
 FALSE_ALARM = 1e-6
 
 
@@ -74,6 +74,22 @@ def test_fan_out_divides_weights_by_the_root_of_the_outputs_and_leaves_biases() 
     widths = FanOut().half_widths(net)
     np.testing.assert_allclose(widths[:100], 1 / math.sqrt(2), rtol=1e-6)
     np.testing.assert_allclose(widths[100:], 1.0)
+
+
+def test_glorot_fills_the_range_of_pytorchs_xavier_and_leaves_biases_at_0() -> None:
+    net = LeNet()
+    drawn, start = _draw(Glorot(), net, 300), 0
+    for name, parameter in net.named_parameters():
+        ours = drawn[:, start : start + parameter.numel()]
+        start += parameter.numel()
+        if parameter.ndim == 1:
+            assert not ours.any(), name
+            continue
+        sd = float(nn.init.xavier_uniform_(parameter.detach()).std())
+        assert ours.std() == pytest.approx(sd, rel=0.2), name
+        inputs, outputs = nn.init._calculate_fan_in_and_fan_out(parameter)
+        bound = math.sqrt(6 / (inputs + outputs))
+        assert bound * 0.98 < ours.abs().max() <= bound * (1 + 1e-6), name
 
 
 def test_torch_default_names_layers_it_does_not_know() -> None:

@@ -1,81 +1,16 @@
-"""The explicit list of what can be run."""
+"""The explicit list of what can be run, paper by paper."""
 
 import difflib
 from collections.abc import Iterable
 
-from goodminima.experiments.chiang2023.figure1 import FIGURE1
-from goodminima.experiments.chiang2023.figure2 import FIGURE2
-from goodminima.experiments.chiang2023.figure3 import FIGURE3
-from goodminima.experiments.chiang2023.figure8 import FIGURE8
-from goodminima.experiments.chiang2023.table1 import TABLE1
-from goodminima.experiments.chiang2023.table2 import TABLE2
-from goodminima.experiments.chiang2023.table3 import TABLE3
-from goodminima.experiments.chiang2023.table4 import TABLE4, TABLE4_CIFAR10
-from goodminima.experiments.chiang2023.table5 import TABLE5, TABLE5_MINI_IMAGENET
-from goodminima.experiments.chiang2023.table6 import TABLE6
-from goodminima.experiments.chiang2023.table7 import TABLE7
-from goodminima.experiments.chiang2023.table8 import TABLE8
+from goodminima.experiments.chiang2023.entries import CHIANG2023
 from goodminima.experiments.experiment import Experiment
-from goodminima.experiments.implicit_bias.diagonal_networks import DIAGONAL_NETWORKS
-from goodminima.experiments.implicit_bias.early_stopping import EARLY_STOPPING
-from goodminima.experiments.implicit_bias.homogeneous_networks import HOMOGENEOUS_NETWORKS
-from goodminima.experiments.implicit_bias.infinite_width import INFINITE_WIDTH
-from goodminima.experiments.implicit_bias.linear_networks import LINEAR_NETWORKS
-from goodminima.experiments.implicit_bias.logistic_regression import LOGISTIC_REGRESSION
-from goodminima.experiments.implicit_bias.margin_rates import MARGIN_RATES
-from goodminima.experiments.implicit_bias.mirror_descent import MIRROR_DESCENT
-from goodminima.experiments.implicit_bias.non_separable import NON_SEPARABLE
-from goodminima.experiments.implicit_bias.random_labels import RANDOM_LABELS
-from goodminima.experiments.implicit_bias.steepest_descent import STEEPEST_DESCENT
-from goodminima.experiments.liu2020 import curves as liu_curves
-from goodminima.experiments.liu2020.figure1 import FIGURE1 as LIU_FIGURE1
-from goodminima.experiments.liu2020.figure4 import FIGURE4 as LIU_FIGURE4
-from goodminima.experiments.liu2020.figure5 import FIGURE5 as LIU_FIGURE5
-from goodminima.experiments.liu2020.figure6 import FIGURE6 as LIU_FIGURE6
-from goodminima.experiments.liu2020.per_net import DATA as LIU_DATA
-from goodminima.experiments.liu2020.table1 import TABLE1 as LIU_TABLE1
-from goodminima.experiments.liu2020.table2 import TABLE2 as LIU_TABLE2
+from goodminima.experiments.huang2020.entries import HUANG2020
+from goodminima.experiments.implicit_bias.entries import IMPLICIT_BIAS
+from goodminima.experiments.liu2020.entries import LIU2020
 from goodminima.experiments.volume.beyond_guessing import BEYOND_GUESSING
 
-# Liu et al. 2020 on CIFAR-10, as in the text, and then what the appendix has for each of the other data sets.
-_LIU_BY_DATA = (LIU_TABLE1, liu_curves.FIGURE2, liu_curves.FIGURE3, LIU_FIGURE5, LIU_FIGURE6)
-_LIU = (
-    LIU_FIGURE1,
-    LIU_TABLE2,
-    *(entry["cifar10"] for entry in _LIU_BY_DATA),
-    LIU_FIGURE4,
-    *(entry[data] for data in LIU_DATA if data != "cifar10" for entry in _LIU_BY_DATA),
-)
-
-EXPERIMENTS: tuple[Experiment, ...] = (
-    FIGURE1,
-    FIGURE2,
-    FIGURE3,
-    TABLE1,
-    TABLE2,
-    TABLE3,
-    TABLE4,
-    TABLE4_CIFAR10,
-    TABLE5,
-    TABLE5_MINI_IMAGENET,
-    TABLE6,
-    TABLE7,
-    TABLE8,
-    FIGURE8,
-    BEYOND_GUESSING,
-    LOGISTIC_REGRESSION,
-    MARGIN_RATES,
-    NON_SEPARABLE,
-    STEEPEST_DESCENT,
-    MIRROR_DESCENT,
-    LINEAR_NETWORKS,
-    HOMOGENEOUS_NETWORKS,
-    INFINITE_WIDTH,
-    DIAGONAL_NETWORKS,
-    EARLY_STOPPING,
-    RANDOM_LABELS,
-    *_LIU,
-)
+EXPERIMENTS: tuple[Experiment, ...] = (*CHIANG2023, BEYOND_GUESSING, *LIU2020, *HUANG2020, *IMPLICIT_BIAS)
 
 
 def find(name: str) -> Experiment:

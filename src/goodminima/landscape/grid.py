@@ -16,8 +16,10 @@ from torch import Tensor
 
 from goodminima.population.net_loss import Loss
 
-_CHUNK_NUMBERS = 8_000_000  # floats of the points that are held at once: 32 MB
-_CHUNK_POINTS = 256  # so that a call comes back soon enough to tell how far it is
+_CHUNK_NUMBERS = (
+    1_000_000  # floats of the points that are held at once: 4 MB; large nets take long, and are heard of often
+)
+_CHUNK_POINTS = 128  # activations of a small net stay in cache, and a call comes back soon enough to tell how far it is
 
 Listener = Callable[[int, int], None]
 

@@ -1,4 +1,4 @@
-"""ResNet18 and ResNet50 for small images."""
+"""Residual nets for small images: what they share, and ResNet18 and ResNet50."""
 
 from collections.abc import Callable
 from typing import final
@@ -7,36 +7,48 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_WIDTHS = (64, 128, 256, 512)  # of the four stages; the first keeps the size of the image, the others halve it
+_WIDTHS = (64, 128, 256, 512)  # of the four stages
 _EXPANSION = 4  # channels that leave a bottleneck, over those within
 
 
-class _ResNet(nn.Sequential):
-    """A 3x3 convolution, four stages of residual blocks, the mean over the image, and one linear layer."""
+class ResidualNet(nn.Sequential):
+    """A 3x3 convolution, stages of residual blocks, the mean over the image, and one linear layer.
+
+    Args:
+        path: What a block adds to its input: channels that enter, width, stride -> module.
+        shortcut: How the input gets by where a block changes its shape: channels before, channels after, stride -> module.
+        widths: Width of each stage; the first keeps the size of the image, the others halve it.
+        blocks: How many blocks each stage has.
+        expansion: Channels that leave a block, over its width.
+        in_channels: Channels of an image.
+        num_classes: Number of classes C.
+    """
 
     def __init__(
         self,
-        path: Callable[[int, int, int], nn.Sequential],
+        path: Callable[[int, int, int], nn.Module],
+        shortcut: Callable[[int, int, int], nn.Module],
         *,
+        widths: tuple[int, ...],
         blocks: tuple[int, ...],
         expansion: int,
         in_channels: int,
         num_classes: int,
     ) -> None:
-        inputs = _WIDTHS[0]
+        inputs = widths[0]
         layers: list[nn.Module] = [*_convolution(in_channels, inputs, side=3), nn.ReLU()]
-        for stage, (width, count) in enumerate(zip(_WIDTHS, blocks, strict=True)):
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             outputs = expansion * width
             for block in range(count):
                 stride = 2 if stage and not block else 1
-                shortcut = nn.Identity() if (inputs, stride) == (outputs, 1) else _projection(inputs, outputs, stride)
-                layers.append(_Residual(path(inputs, width, stride), shortcut))
+                passing = nn.Identity() if (inputs, stride) == (outputs, 1) else shortcut(inputs, outputs, stride)
+                layers.append(_Residual(path(inputs, width, stride), passing))
                 inputs = outputs
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, num_classes))
 
 
 @final
-class ResNet18(_ResNet):
+class ResNet18(ResidualNet):
     """Eight blocks of two 3x3 convolutions: 18 layers with the first convolution and the linear one.
 
     Args:
@@ -55,12 +67,18 @@ class ResNet18(_ResNet):
 
     def __init__(self, *, in_channels: int = 3, num_classes: int = 10) -> None:
         super().__init__(
-            _two_layers, blocks=(2, 2, 2, 2), expansion=1, in_channels=in_channels, num_classes=num_classes
+            two_layers,
+            _projection,
+            widths=_WIDTHS,
+            blocks=(2, 2, 2, 2),
+            expansion=1,
+            in_channels=in_channels,
+            num_classes=num_classes,
         )
 
 
 @final
-class ResNet50(_ResNet):
+class ResNet50(ResidualNet):
     """Sixteen bottlenecks of a 1x1, a 3x3 and a 1x1 convolution: 50 layers with the first convolution and the linear one.
 
     Args:
@@ -80,7 +98,13 @@ class ResNet50(_ResNet):
 
     def __init__(self, *, in_channels: int = 3, num_classes: int = 10) -> None:
         super().__init__(
-            _bottleneck, blocks=(3, 4, 6, 3), expansion=_EXPANSION, in_channels=in_channels, num_classes=num_classes
+            _bottleneck,
+            _projection,
+            widths=_WIDTHS,
+            blocks=(3, 4, 6, 3),
+            expansion=_EXPANSION,
+            in_channels=in_channels,
+            num_classes=num_classes,
         )
 
 
@@ -96,7 +120,8 @@ class _Residual(nn.Module):
         return torch.relu(self.path(x) + self.shortcut(x))
 
 
-def _two_layers(inputs: int, width: int, stride: int) -> nn.Sequential:
+def two_layers(inputs: int, width: int, stride: int) -> nn.Sequential:
+    """Two 3x3 convolutions, each with BatchNorm, a ReLU between them."""
     return nn.Sequential(
         *_convolution(inputs, width, side=3, stride=stride), nn.ReLU(), *_convolution(width, width, side=3)
     )

@@ -2,6 +2,16 @@
 
 from goodminima.population.normalise import norm_product
 from goodminima.population.population import Population
-from goodminima.population.priors import AbstractPrior, Cube, FanOut, Gaussian, Sphere, TorchDefault
+from goodminima.population.priors import AbstractPrior, Cube, FanOut, Gaussian, Glorot, Sphere, TorchDefault
 
-__all__ = ["AbstractPrior", "Cube", "FanOut", "Gaussian", "Population", "Sphere", "TorchDefault", "norm_product"]
+__all__ = [
+    "AbstractPrior",
+    "Cube",
+    "FanOut",
+    "Gaussian",
+    "Glorot",
+    "Population",
+    "Sphere",
+    "TorchDefault",
+    "norm_product",
+]

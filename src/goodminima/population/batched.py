@@ -102,7 +102,7 @@ def _shared_product(weight: Float[Tensor, "P O K"], columns: Float[Tensor, "K L"
 def _next(layer: Layer, parts: Parts, h: Tensor) -> Tensor:
     match layer:
         case ReLU():
-            return h.relu()
+            return h.relu() if h.requires_grad else h.relu_()  # nobody else has h: the first layer made it
         case Pool():
             return _pooled(layer, h.flatten(0, 1)).unflatten(0, h.shape[:2])
         case Flatten():

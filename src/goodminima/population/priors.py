@@ -96,6 +96,18 @@ class TorchDefault(AbstractBox):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Glorot(AbstractBox):
+    """Weights uniform within sqrt(6 / (fan in + fan out)), biases 0 (Glorot, Bengio 2010, equation 16); TensorFlow's default."""
+
+    def half_width(self, slot: Slot, net: nn.Module) -> float:
+        if not slot.is_matrix:
+            return 0.0
+        outputs, inputs, *kernel = slot.shape
+        return math.sqrt(6 / ((inputs + outputs) * math.prod(kernel)))
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Gaussian(AbstractPrior):
     """Independent normal entries with standard deviation `std`."""
 

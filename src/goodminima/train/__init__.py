@@ -1,16 +1,20 @@
 """Training: from a start to minima with gradients."""
 
 from goodminima.train.adversarial import adversarial_init
+from goodminima.train.batch_norm import with_statistics_of
+from goodminima.train.dual import DualFit, DualModel, fit_least_squares, fit_softmax
 from goodminima.train.features import Extractor, Features, pretrained_features
 from goodminima.train.fit import Fit, fit
 from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
 from goodminima.train.into_bins import Frozen, Trained, train_into_bins
-from goodminima.train.optimizers import PatternSearch, RandomGreedy
+from goodminima.train.optimizers import LBFGSArmijo, PatternSearch, ProxProp, RandomGreedy
 from goodminima.train.poison import Poisoned, poison, poisoned_sgd
+from goodminima.train.poisoned import ExtraBatches, PoisonedObjective
 from goodminima.train.pretrain import Pretrained, pretrain
 from goodminima.train.recipe import Constant, Cosine, CropFlip, Optimiser, Recipe, Steps
 from goodminima.train.reverse import poisoned_loss, reverse_cross_entropy
 from goodminima.train.sgd import SGD, train
+from goodminima.train.together import PoisonedAdam, poison_together
 from goodminima.train.training import Epoch, fitted
 
 __all__ = [
@@ -18,23 +22,33 @@ __all__ = [
     "Constant",
     "Cosine",
     "CropFlip",
+    "DualFit",
+    "DualModel",
     "Epoch",
+    "ExtraBatches",
     "Extractor",
     "Features",
     "Fit",
     "Frozen",
+    "LBFGSArmijo",
     "Optimiser",
     "PatternSearch",
     "Poisoned",
+    "PoisonedAdam",
+    "PoisonedObjective",
     "Pretrained",
+    "ProxProp",
     "RandomGreedy",
     "Recipe",
     "Steps",
     "Trained",
     "adversarial_init",
     "fit",
+    "fit_least_squares",
+    "fit_softmax",
     "fitted",
     "poison",
+    "poison_together",
     "poisoned_loss",
     "poisoned_sgd",
     "pretrain",
@@ -46,4 +60,5 @@ __all__ = [
     "svm_heads",
     "train",
     "train_into_bins",
+    "with_statistics_of",
 ]

@@ -9,6 +9,7 @@ from typing import Any, final
 from torch import nn, optim
 
 from goodminima.population.choices import check_choice
+from goodminima.train.optimizers import LBFGSArmijo, ProxProp
 
 Make = Callable[..., optim.Optimizer]  # (net, lr, **options) -> an optimiser of the net's parameters
 
@@ -18,7 +19,7 @@ def _of_torch(kind: type[optim.Optimizer], net: nn.Module, lr: float, **options:
 
 
 # `fused` takes one pass over the parameters where PyTorch would take one an operation: small nets step 1.5x faster.
-ELEMENTWISE: Mapping[str, Make] = {
+OPTIMISERS: Mapping[str, Make] = {
     "SGD": partial(_of_torch, optim.SGD, fused=True),
     "Nesterov": partial(_of_torch, optim.SGD, momentum=0.9, nesterov=True, fused=True),
     "Adam": partial(_of_torch, optim.Adam, fused=True),
@@ -28,9 +29,9 @@ ELEMENTWISE: Mapping[str, Make] = {
     "Adagrad": partial(_of_torch, optim.Adagrad),
     "ASGD": partial(_of_torch, optim.ASGD),
     "RMSprop": partial(_of_torch, optim.RMSprop),
+    "LBFGSArmijo": partial(_of_torch, LBFGSArmijo),
+    "ProxProp": ProxProp,
 }
-# All that an `Optimiser` may be called; those beyond ELEMENTWISE may look at gradients as vectors or matrices.
-OPTIMISERS: Mapping[str, Make] = {**ELEMENTWISE}
 
 
 @final

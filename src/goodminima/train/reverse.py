@@ -55,7 +55,12 @@ def poisoned_loss(
 
     Reference: Huang et al. 2020, equation 3.
     """
-    if not 0 <= beta <= 1:
-        raise ValueError(f"poisoned_loss: beta must lie in [0, 1], got {beta}")
+    check_beta("poisoned_loss: beta", beta)
     right, wrong = F.cross_entropy(logits, y), reverse_cross_entropy(extra_logits, extra_y).mean()
     return torch.lerp(right, wrong, beta)
+
+
+def check_beta(name: str, beta: float) -> None:
+    """Raises ValueError for a weight outside [0, 1]."""
+    if not 0 <= beta <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {beta}")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from goodminima.tasks.streams import stream
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.batches import Batches, channels_last
-from goodminima.train.recipe import ELEMENTWISE, Recipe, set_lr
+from goodminima.train.recipe import Recipe, set_lr
 
 Objective = Callable[[nn.Module, Examples, int], Tensor]  # (net, batch, number of the step) -> what is made small
 Listen = Callable[[int, int], None]  # examples seen, examples to be seen
@@ -71,7 +71,7 @@ class Training:
         self._device = torch.device(device)
         self.epochs, self.over = 0, False
         self.history: list[Epoch] = []
-        by_pixel = recipe.optimiser.name in ELEMENTWISE and _takes_channels_last(self.net, task.train.x)
+        by_pixel = _takes_channels_last(self.net, task.train.x)
         if by_pixel:
             _lay_out(self.net, torch.channels_last)
             train, test = (Examples(channels_last(split.x), split.y) for split in (task.train, task.test))
@@ -122,8 +122,8 @@ class Training:
     def measure(self, *, test: bool) -> Epoch:
         """Measures the net as it is, and adds that to the history."""
         self.net.eval()
-        loss, accuracy = _loss_and_accuracy(self.net, self.task.train)
-        of_test = _loss_and_accuracy(self.net, self.task.test) if test else (None, None)
+        loss, accuracy = loss_and_accuracy(self.net, self.task.train)
+        of_test = loss_and_accuracy(self.net, self.task.test) if test else (None, None)
         self.history.append(
             Epoch(
                 number=self.epochs,
@@ -184,7 +184,7 @@ class Training:
 
 
 @torch.no_grad()
-def _loss_and_accuracy(net: nn.Module, examples: Examples) -> tuple[float, float]:
+def loss_and_accuracy(net: nn.Module, examples: Examples) -> tuple[float, float]:
     """Mean cross entropy and the fraction right of a split."""
     loss = right = 0.0
     for x, y in zip(examples.x.split(_CHUNK), examples.y.split(_CHUNK), strict=True):

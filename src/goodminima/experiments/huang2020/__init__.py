@@ -1,0 +1,1 @@
+"""Huang, Emam, Goldblum, Fowl, Terry, Huang, Goldstein 2020: Understanding generalization through visualizations."""

@@ -1,0 +1,137 @@
+"""A linear model and nets that many optimisers train, on images within an experiment: made once, shared by entries."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from goodminima.experiments.experiment import Context, Outcome, Progress
+from goodminima.experiments.kept import images_told, kept
+from goodminima.nets import PixelProducts
+from goodminima.tasks import Examples, Task, few_shot, load_images, whole
+from goodminima.train import Epoch, Fit, Recipe, fit
+from goodminima.train.checkpoint import Checkpoint, digest
+from goodminima.train.dual import DualModel, fit_softmax
+from goodminima.train.training import Objective, loss_and_accuracy
+
+MEASURES = ("train loss", "test loss", "train accuracy", "test accuracy")
+GAIN = "above the linear model"
+
+
+def task_of(context: Context, images: int | None, classes: int) -> Task:
+    """So many training images of so many classes, drawn anew by each replicate; all of them for None."""
+    data = load_images(context.data or "")
+    if images is None:
+        return whole(data).to(context.device)
+    task = few_shot(data, num_samples=images, num_classes=classes, seed=context.key("images", images, classes))
+    return task.to(context.device)
+
+
+def trained(
+    context: Context, task: Task, name: str, *, recipe: Recipe, make: Callable[[Task], nn.Module]
+) -> Fit[nn.Module]:
+    """The net of this name, trained from the replicate's start in the replicate's order of batches."""
+    objective = _told_cross_entropy(context, name, recipe) if recipe.batch_size >= len(task.train) else None
+
+    def train(file: Path | None) -> Fit[nn.Module]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(context.key("start"))
+            start = make(task)
+        return fit(
+            start,
+            task,
+            recipe=recipe,
+            seed=context.key("order"),
+            objective=objective,
+            evaluate_every=0,
+            keep=file,
+            device=context.device,
+            listen=images_told(context, name),
+        )
+
+    return kept(context, name, train)
+
+
+def linear(context: Context, task: Task, name: str) -> Fit[DualModel]:
+    """The linear model on pixels and their products, fitted with softmax to the last example; its epochs are iterations."""
+    features = features_of(task)
+    identity = {"model": repr(features), "task": digest((task.train.x, task.train.y, task.test.x, task.test.y))}
+
+    def train(file: Path | None) -> Fit[DualModel]:
+        checkpoint = None if file is None else Checkpoint(file, identity)
+        stored = None if checkpoint is None else checkpoint.read()
+        if stored is None:
+            found = fit_softmax(
+                features.kernel, task.train, num_classes=task.num_classes, listen=_rights_told(context, task, name)
+            )
+            stored = {"alpha": found.net.alpha, "measured": asdict(measured(found.net, task, number=found.iterations))}
+            if checkpoint is not None:
+                checkpoint.write(stored)
+        net = DualModel(features.kernel, task.train.x, stored["alpha"])
+        return Fit(net=net, history=(Epoch(**stored["measured"]),))
+
+    return kept(context, name, train)
+
+
+def features_of(task: Task) -> PixelProducts:
+    """Pixels, and products of pixels of the image made smaller by 2."""
+    channels, height, width = task.train.x.shape[1:]
+    return PixelProducts(in_shape=(channels, height, width))
+
+
+def measured(net: nn.Module, task: Task, *, number: int) -> Epoch:
+    """Losses and accuracies of a net as it is, after so many epochs."""
+    loss, accuracy = loss_and_accuracy(net, task.train)
+    test_loss, test_accuracy = loss_and_accuracy(net, task.test)
+    return Epoch(
+        number=number,
+        steps=number,
+        loss=loss,
+        train_accuracy=accuracy,
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+    )
+
+
+def outcome_of(epoch: Epoch, *, weights: int, beaten: Epoch | None = None) -> Outcome:
+    """The four measures; with the gain in test accuracy where there is a linear model to compare with."""
+    shown = (epoch.loss, epoch.test_loss, epoch.train_accuracy, epoch.test_accuracy)
+    values: dict[str, float | None] = dict(zip(MEASURES, shown, strict=True))
+    if beaten is not None:
+        assert epoch.test_accuracy is not None
+        assert beaten.test_accuracy is not None
+        values[GAIN] = epoch.test_accuracy - beaten.test_accuracy
+    return Outcome(values=values, counts={"weights": weights})
+
+
+def _told_cross_entropy(context: Context, name: str, recipe: Recipe) -> Objective:
+    """The mean cross entropy, reported whenever it is taken: steps on all images at once are few and long."""
+    taken = 0
+
+    def cross_entropy(net: nn.Module, batch: Examples, step: int) -> Tensor:
+        nonlocal taken
+        taken += 1
+        context.report(
+            Progress(done=step, wanted=recipe.epochs, unit=f"steps of {name}", effort=taken, effort_unit="evaluations")
+        )
+        return F.cross_entropy(net(batch.x), batch.y)
+
+    return cross_entropy
+
+
+def _rights_told(context: Context, task: Task, name: str) -> Callable[[int, int], None]:
+    def listen(iterations: int, right: int) -> None:
+        context.report(
+            Progress(
+                done=right,
+                wanted=len(task.train),
+                unit=f"examples right of {name}",
+                effort=iterations,
+                effort_unit="iterations",
+            )
+        )
+
+    return listen

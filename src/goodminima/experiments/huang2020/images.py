@@ -1,0 +1,166 @@
+"""The thin residual net on images within an experiment: minima of growing poison, which Figures 4, 5 and 7 share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from goodminima.experiments.experiment import Context, Progress
+from goodminima.experiments.huang2020.roll import remembered
+from goodminima.experiments.kept import images_told, kept
+from goodminima.landscape import parameters_of
+from goodminima.nets import ThinResNet
+from goodminima.population.net_loss import Loss, loss_of
+from goodminima.tasks import Examples, Task, load_images, with_extra
+from goodminima.train import ExtraBatches, Fit, PoisonedObjective, fit
+from goodminima.train.checkpoint import digest
+from goodminima.train.recipe import Cosine, Optimiser, Recipe
+from goodminima.volume import Basin, basin_of
+from goodminima.volume.basin.coordinates import around
+
+GOOD, BAD = 0.0, 0.5  # beta of the two minima that Figures 4 and 7 compare
+CUTOFF = 0.1  # the loss below which a basin lies (section 5)
+_TOLERATED = 1e-4  # relative error of a radius: 8 decades of the volume of 75,000 weights, where those of minima differ by 10,000
+
+# Settings of the scales that Figures 4 and 7 have in common: equal ones make equal trainings, of which there is one.
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {
+        "images": {"num_train": 20, "num_extra": 500, "num_test": 100},
+        "net": {"blocks": 1, "width": 8},
+        "epochs": 60,
+        "batches": (20, 20),
+        "lr": 1e-2,
+        "looked_at": 20,
+    },
+    "laptop": {
+        "images": {"num_train": 1000, "num_extra": 15_000, "num_test": 2000},
+        "net": {"blocks": 1, "width": 16},
+        "epochs": 80,
+        "batches": (128, 200),
+        "lr": 2e-3,
+        "looked_at": 256,
+    },
+    "paper": {
+        "images": {"num_train": 25_000, "num_extra": 25_000, "num_test": 10_000},
+        "net": {"blocks": 3, "width": 16},
+        "epochs": 60,
+        "batches": (128, 200),
+        "lr": 2e-3,
+        "looked_at": 500,
+    },
+}
+
+
+def task_of(context: Context) -> Task:
+    """The images, alike in all replicates: what is drawn anew is the start, the order and the poison's order.
+
+    Settings read from the scale: `images`, arguments of `with_extra`.
+    """
+    seed = replace(context, replicate=0).key("images")
+    return with_extra(load_images(context.data or ""), **context.scale_settings["images"], seed=seed)
+
+
+def probe_of(task: Task, context: Context) -> Examples:
+    """The training images that slices and rays look at.
+
+    Settings read from the scale: `looked_at`, how many.
+    """
+    number = context.scale_settings["looked_at"]
+    return Examples(task.train.x[:number], task.train.y[:number]).to(context.device)
+
+
+def minimum(context: Context, task: Task, beta: float) -> Fit[ThinResNet]:
+    """The replicate's minimum of the loss with poison `beta`: one start and one order for all beta; trained once.
+
+    Settings read from the scale: `net`, arguments of `ThinResNet`; `epochs`; `batches`, training and extra images a
+    step; `lr` of Adam.
+    """
+    assert task.extra is not None
+    settings = context.scale_settings
+    words = {"n": len(task.train), **settings["net"], "epochs": settings["epochs"], "beta": f"{beta:g}"}
+    name = " ".join(f"{word}={value}" for word, value in words.items())
+    poison = ExtraBatches(task.extra.to(context.device), batch_size=settings["batches"][1], seed=context.key("poison"))
+
+    def train(file: Path | None) -> Fit[ThinResNet]:
+        return fit(
+            _start(context, task),
+            task,
+            recipe=_recipe(settings),
+            seed=context.key("order"),
+            objective=PoisonedObjective(beta=beta, draw=poison),
+            evaluate_every=0,
+            keep=file,
+            device=context.device,
+            listen=images_told(context, name),
+        )
+
+    return kept(context, name, train)
+
+
+def remembered_of(
+    context: Context, name: str, found: Fit, make: Callable[[], Mapping[str, Tensor]], *settings: object
+) -> Mapping[str, Tensor]:
+    """What `make` measures of a minimum, once for all entries that ask for it by this name."""
+    made_by = [repr(settings), digest(found.net.state_dict().values())]
+    return remembered(context, name, make, made_by=made_by)
+
+
+def basin_around(
+    context: Context, net: ThinResNet, probe: Examples, *, cutoffs: Sequence[float], rays: int, seed: int
+) -> Basin:
+    """Rays from a minimum, in units of its filters' norms; BatchNorm with the running statistics of training."""
+    net = net.to(context.device)
+    theta = parameters_of(net)
+    coordinates = around(net, theta, directions="filter")
+    return basin_of(
+        _told(context, loss_of(net, probe, batch_norm="eval")),
+        theta,
+        cutoff=cutoffs,
+        num_rays=rays,
+        units=coordinates.units,
+        tolerance=_TOLERATED * coordinates.dimension,
+        seed=seed,
+    )
+
+
+def loss_at(net: ThinResNet, probe: Examples) -> float:
+    """The loss at the minimum itself, on the images that rays look at."""
+    return float(loss_of(net, probe, batch_norm="eval")(parameters_of(net)[None])[0])
+
+
+def _told(context: Context, loss: Loss) -> Loss:
+    """The loss, one net at a time and each of them reported: on images a few of them take seconds."""
+    done = 0
+
+    def one(vector: Tensor) -> Tensor:
+        nonlocal done
+        done += 1
+        context.report(Progress(done=done, wanted=done, unit="losses along rays", effort=done, effort_unit="losses"))
+        return loss(vector[None])
+
+    return lambda theta: torch.cat([one(vector) for vector in theta])
+
+
+def points_told(context: Context, of: str) -> Callable[[int, int], None]:
+    """A listener of slices."""
+
+    def listen(done: int, total: int) -> None:
+        context.report(Progress(done=done, wanted=total, unit=f"points of {of}", effort=done, effort_unit="losses"))
+
+    return listen
+
+
+def _recipe(settings: Mapping[str, Any]) -> Recipe:
+    adam, batch = Optimiser(name="Adam", lr=settings["lr"]), settings["batches"][0]
+    return Recipe(epochs=settings["epochs"], batch_size=batch, optimiser=adam, schedule=Cosine(), clip=1.0)
+
+
+def _start(context: Context, task: Task) -> ThinResNet:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(context.key("start"))
+        return ThinResNet(
+            **context.scale_settings["net"], in_channels=task.train.x.shape[1], num_classes=task.num_classes
+        )

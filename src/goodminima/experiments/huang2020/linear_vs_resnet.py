@@ -1,0 +1,142 @@
+"""Section 2: a linear model and a residual net of as many weights, both of which fit every training image."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Printed, Scale
+from goodminima.experiments.huang2020.fits import (
+    GAIN,
+    MEASURES,
+    features_of,
+    linear,
+    measured,
+    outcome_of,
+    task_of,
+    trained,
+)
+from goodminima.nets import ThinResNet
+from goodminima.population.parameters import num_parameters
+from goodminima.tasks import Task
+from goodminima.train import Cosine, CropFlip, Epoch, Optimiser, Recipe, Steps
+from goodminima.train.dual import fit_least_squares
+
+_MOMENTUM = Optimiser(name="SGD", lr=0.1, options={"momentum": 0.9})
+
+# Read by every entry that trains the pair: `images` None for all; `blocks` and `width` of the ResNet.
+PAIR: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {"images": 100, "blocks": 1, "width": 8, "epochs": 12, "batch": 20},
+    "laptop": {"images": 5000, "blocks": 1, "width": 24, "epochs": 15, "batch": 64},
+    "paper": {"images": None, "blocks": 3, "width": 16, "epochs": 200, "batch": 128},
+}
+
+
+def run_pair(cell: Cell, context: Context) -> Outcome:
+    """One of the models on the replicate's images.
+
+    Settings read from the scale: `pair`, an entry of `PAIR`.
+    """
+    settings = context.scale_settings["pair"]
+    task = task_of(context, settings["images"], classes=10)
+    weights = task.num_classes * (features_of(task).num_features + 1)
+    match cell.settings["model"]:
+        case "linear":
+            return outcome_of(_linear(context, task), weights=weights)
+        case "least squares":
+            found = fit_least_squares(features_of(task).kernel, task.train, num_classes=task.num_classes)
+            return outcome_of(measured(found.net, task, number=0), weights=weights)
+        case "ResNet":
+            net = _resnet(context, task, settings)
+            return outcome_of(net.last, weights=num_parameters(net.net), beaten=_linear(context, task))
+        case model:
+            raise ValueError(f"linear_vs_resnet: no model called {model!r}")
+
+
+def linear_cell(**settings: str) -> Cell:
+    """The linear model as the paper has it."""
+    return Cell(
+        name="linear",
+        settings={"model": "linear"} | settings,
+        measures=MEASURES,
+        printed={"train accuracy": Printed(1.0), "test accuracy": Printed(0.49)},
+        claims={
+            "train accuracy": Claim("linear model on pixels and products: fits every training image", above=0.99999)
+        },
+    )
+
+
+def resnet_cell(**settings: str) -> Cell:
+    """The net."""
+    return Cell(
+        name="resnet",
+        settings={"model": "ResNet"} | settings,
+        measures=(*MEASURES, GAIN),
+        printed={"train accuracy": Printed(1.0), "test accuracy": Printed(0.92)},
+        claims={
+            "train accuracy": Claim("ResNet: fits every training image", above=0.9995),
+            GAIN: Claim("ResNet: test accuracy above the linear model's", above=0.1),
+        },
+    )
+
+
+def _linear(context: Context, task: Task) -> Epoch:
+    return linear(context, task, "pair linear").last
+
+
+def _resnet(context: Context, task: Task, settings: Mapping[str, Any]):
+    def net_of(task: Task) -> nn.Module:
+        shape = {"blocks": settings["blocks"], "width": settings["width"]}
+        return ThinResNet(**shape, in_channels=task.train.x.shape[1], num_classes=task.num_classes)
+
+    return trained(context, task, "pair resnet", recipe=_recipe(settings), make=net_of)
+
+
+def _recipe(settings: Mapping[str, Any]) -> Recipe:
+    """Few images without augmentation: crops would keep the net from fitting them in so few epochs."""
+    few = settings["images"] is not None
+    return Recipe(
+        epochs=settings["epochs"],
+        batch_size=settings["batch"],
+        optimiser=_MOMENTUM,
+        schedule=Cosine() if few else Steps(at=(100, 150), factor=0.1),
+        weight_decay=0.0 if few else 1e-4,
+        augment=None if few else CropFlip(pad=4),
+    )
+
+
+LINEAR_VS_RESNET = Experiment(
+    name="huang2020/linear_vs_resnet",
+    title="A linear model and a ResNet of as many weights: both fit, one generalises",
+    claim="Over-parametrised models can fit the training data perfectly; that a net then generalises is no matter of counting.",
+    source="Huang et al. 2020, section 2",
+    data="digits",
+    percent=False,
+    cells=(
+        linear_cell(),
+        Cell(
+            name="least-squares",
+            settings={"model": "least squares"},
+            measures=MEASURES,
+            claims={"train accuracy": Claim("the same features, least norm: fits every training image", above=0.99999)},
+        ),
+        resnet_cell(),
+    ),
+    scales={
+        "smoke": Scale(replicates=1, settings={"pair": PAIR["smoke"]}),
+        "laptop": Scale(replicates=3, settings={"pair": PAIR["laptop"]}),
+        "paper": Scale(replicates=1, settings={"pair": PAIR["paper"]}),
+    },
+    run_cell=run_pair,
+    row_labels=("model",),
+    picture="linear_and_resnet",
+    remarks=(
+        "The paper counts 298,369 weights of the linear model: 3,072 pixels, 295,296 products of two of 768, and a bias, for one "
+        "output; its ten classes have ten times as many. Here all of them are fitted, by one coefficient an image and class.",
+        "The paper trains it by SGD; here it is fitted to the last image in the dual, and is unique: softmax with the largest "
+        "penalty of 1e-6, 1e-7, ... that has all right, and the least norm that gives 1 for the class and 0 for others.",
+        "Laptop: 5,000 images; a ResNet of 8 layers, 24 to 96 channels, SGD with momentum, no augmentation. Paper: ResNet-20 "
+        "(269,722 weights); the paper states no recipe: 200 epochs, falls by 10 at 100 and 150, weight decay 1e-4, crops, mirror "
+        "images; its kernel matrix of 50,000 images needs 60 GB.",
+    ),
+)
