@@ -1,6 +1,7 @@
 import io
 import time
 
+import pytest
 from rich.console import Console
 
 from goodminima.experiments.experiment import Context, Outcome, Progress
@@ -63,13 +64,22 @@ def test_names_are_not_taken_for_markup():
     assert "n=2 [red] #0" in out.getvalue()
 
 
-def test_the_time_of_other_work_does_not_count_in_a_rate(monkeypatch):
+@pytest.mark.parametrize(
+    ("before", "first"),
+    [
+        (Progress(done=7, wanted=9, unit="images", effort=7, effort_unit="images"), {"effort": 0}),
+        (Progress(done=7, wanted=9, unit="episodes of another", effort=7, effort_unit="heads"), {"effort": 8}),
+        (Progress(done=7, wanted=9, unit="episodes", effort=7, effort_unit="heads"), {"effort": 0}),
+    ],
+    ids=["other effort", "other unit", "from the beginning"],
+)
+def test_the_time_of_other_work_does_not_count_in_a_rate(monkeypatch, before, first):
     clock = iter([0.0, 1000.0, 1002.0])
     live = LiveLine(Console(file=io.StringIO()))
     monkeypatch.setattr("goodminima.run.live.time.monotonic", lambda: next(clock))
     live.started(unit("n=4", 0))
-    live.progressed(unit("n=4", 0), Progress(done=7, wanted=9, unit="images", effort=7, effort_unit="images"))
-    live.progressed(unit("n=4", 0), Progress(done=0, wanted=9, unit="episodes", effort=0, effort_unit="heads"))
+    live.progressed(unit("n=4", 0), before)
+    live.progressed(unit("n=4", 0), Progress(done=0, wanted=9, unit="episodes", effort_unit="heads", **first))
     live.progressed(unit("n=4", 0), Progress(done=3, wanted=9, unit="episodes", effort=30, effort_unit="heads"))
     (active,) = live._active.values()
     assert _described(active) == "n=4 #0: 3 of 9 episodes, 30 heads, 15 heads/s, about 4 s left"

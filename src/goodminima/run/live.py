@@ -32,8 +32,12 @@ class _Active:
     progress: Progress | None = None
 
     def hear(self, progress: Progress) -> None:
-        """A replicate that goes over to another kind of work begins it at its first report of it."""
-        if self.progress is not None and self.progress.effort_unit != progress.effort_unit:
+        """A replicate that goes over to other work, told by its units or by less effort, begins it at its first report of it."""
+        before = self.progress
+        if before is not None and (
+            (before.unit, before.effort_unit) != (progress.unit, progress.effort_unit)
+            or progress.effort < before.effort
+        ):
             self.began = time.monotonic()
         self.progress = progress
 
