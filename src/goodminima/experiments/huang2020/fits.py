@@ -5,17 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from goodminima.experiments.experiment import Context, Outcome, Progress
 from goodminima.experiments.kept import images_told, kept
 from goodminima.nets import PixelProducts
-from goodminima.tasks import Examples, Task, few_shot, load_images, whole
+from goodminima.tasks import Task, few_shot, load_images, whole
 from goodminima.train import Epoch, Fit, Recipe, fit
 from goodminima.train.checkpoint import Checkpoint, digest
 from goodminima.train.dual import DualModel, fit_softmax
-from goodminima.train.training import Objective, loss_and_accuracy
+from goodminima.train.training import loss_and_accuracy
 
 MEASURES = ("train loss", "test loss", "train accuracy", "test accuracy")
 GAIN = "above the linear model"
@@ -34,7 +33,6 @@ def trained(
     context: Context, task: Task, name: str, *, recipe: Recipe, make: Callable[[Task], nn.Module]
 ) -> Fit[nn.Module]:
     """The net of this name, trained from the replicate's start in the replicate's order of batches."""
-    objective = _told_cross_entropy(context, name, recipe) if recipe.batch_size >= len(task.train) else None
 
     def train(file: Path | None) -> Fit[nn.Module]:
         with torch.random.fork_rng(devices=[]):
@@ -45,7 +43,6 @@ def trained(
             task,
             recipe=recipe,
             seed=context.key("order"),
-            objective=objective,
             evaluate_every=0,
             keep=file,
             device=context.device,
@@ -105,21 +102,6 @@ def outcome_of(epoch: Epoch, *, weights: int, beaten: Epoch | None = None) -> Ou
         assert beaten.test_accuracy is not None
         values[GAIN] = epoch.test_accuracy - beaten.test_accuracy
     return Outcome(values=values, counts={"weights": weights})
-
-
-def _told_cross_entropy(context: Context, name: str, recipe: Recipe) -> Objective:
-    """The mean cross entropy, reported whenever it is taken: steps on all images at once are few and long."""
-    taken = 0
-
-    def cross_entropy(net: nn.Module, batch: Examples, step: int) -> Tensor:
-        nonlocal taken
-        taken += 1
-        context.report(
-            Progress(done=step, wanted=recipe.epochs, unit=f"steps of {name}", effort=taken, effort_unit="evaluations")
-        )
-        return F.cross_entropy(net(batch.x), batch.y)
-
-    return cross_entropy
 
 
 def _rights_told(context: Context, task: Task, name: str) -> Callable[[int, int], None]:

@@ -4,8 +4,8 @@ from goodminima.experiments.experiment import Experiment, Scale
 from goodminima.experiments.huang2020.zoo import OPTIMISERS, ZOO, run_zoo, zoo_cell, zoo_linear_cell
 
 REMARKS = (
-    "Laptop: 2,000 images of 4 classes, VGG13 of an eighth of the width, batches of 64, 15 epochs, cosine to 0 for all; L-BFGS "
-    "has 60 iterations on all images at once, and BatchNorm's statistics taken anew after them.",
+    "Laptop: 2,000 images of 4 classes, VGG13 of an eighth of the width, batches of 64, 15 epochs, cosine to 0; L-BFGS has "
+    "batches of 500, and BatchNorm's statistics taken anew at the end.",
     "L-BFGS: Armijo's condition along a backtracking search, history 5. ProxProp: tau 0.5, ten iterations of conjugate gradients "
     "and Adam; the quadratic of its proximal problem is a mean over rows, where the authors' code has a sum (paper scale: sum).",
     "Paper scale: learning rates, epochs and hyper-parameters of Table 1 with falls by 10 (its SGD prints 0.05, 0.005, 0.005); "
