@@ -2,7 +2,9 @@
 
 import copy
 import math
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +274,18 @@ def test_a_compiled_net_is_the_one_that_steps(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch, "compile", compiled)
     cut(Recipe(epochs=1, batch_size=32, compiled=True))
     assert calls == [32, 32, 32, 5]
+
+
+@pytest.mark.slow  # about a minute
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_compiling_changes_little_more_than_the_last_digits() -> None:
+    recipe = Recipe(epochs=2, batch_size=25, optimiser=MOMENTUM)
+    fast, plain = (
+        fit(linear(), digits(), recipe=replace(recipe, compiled=compiled), seed=0) for compiled in (True, False)
+    )
+    assert type(fast.net) is type(plain.net)
+    for ours, theirs in zip(fast.net.parameters(), plain.net.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{"evaluate_every": -1}, {"keep_every": 0}])

@@ -1,6 +1,6 @@
 """What the loss looks like: on lines and planes through parameter space, along trainings, in the plane of the data."""
 
-from goodminima.landscape.boundary import Regions, decision_regions
+from goodminima.landscape.boundary import Regions, boundary_distances, decision_regions
 from goodminima.landscape.directions import (
     Direction,
     Eigenpairs,
@@ -24,6 +24,7 @@ __all__ = [
     "Surface",
     "Trajectory",
     "between",
+    "boundary_distances",
     "decision_regions",
     "distances",
     "hessian_eigenpairs",

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
+from goodminima.landscape.contours import Extent, count_regions, distances, length_between
 from goodminima.population.population import Population
 from goodminima.population.stack import stack_of
 from goodminima.tasks.task import Examples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Extent = tuple[float, float, float, float]
 
 
 @final
@@ -43,6 +42,25 @@ class Regions:
     def disagreement(self) -> Float[np.ndarray, "P P"]:
         """Share of the plane on which two classifiers say something else."""
         return np.stack([(self.classes != each).mean(axis=(1, 2)) for each in self.classes])
+
+    def signed_lead(self) -> Float[np.ndarray, "P m n"]:
+        """The logit of class 1 less that of class 0, of classifiers of two classes: its zeros are the boundary."""
+        if self.classes.max(initial=0) > 1:
+            raise ValueError(f"signed_lead: two classes are needed, got {int(self.classes.max()) + 1}")
+        return np.where(self.classes == 1, self.lead, -self.lead)
+
+    def boundary_lengths(self) -> Float64[np.ndarray, "P"]:
+        """Length of the lines between classes within the frame, per classifier, in units of the plane.
+
+        By marching squares, linear between points of the grid: exact for straight lines, and to second order in the grid's
+        spacing for smooth ones. What lies between points of the grid is not seen.
+        """
+        pairs = zip(self.classes, self.lead, strict=True)
+        return np.array([length_between(classes, lead, self.extent) for classes, lead in pairs], dtype=np.float64)
+
+    def num_regions(self) -> Int64[np.ndarray, "P"]:
+        """Connected regions within the frame, of all classes together, per classifier; corners do not connect."""
+        return np.array([count_regions(classes) for classes in self.classes], dtype=np.int64)
 
     def plot(
         self, path: Path | str | None = None, *, examples: Examples | None = None, titles: Sequence[str] = ()
@@ -74,16 +92,54 @@ def decision_regions(population: Population, *, extent: Extent, steps: int | tup
     if min(across, up) < 2:
         raise ValueError(f"steps must be at least 2, got {steps}")
     like = population.theta
-    rows, columns = (
-        torch.linspace(low, high, number, device=like.device, dtype=like.dtype)
-        for low, high, number in ((bottom, top, up), (left, right, across))
-    )
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
     still = Population(copy.deepcopy(population.net).eval(), like)
-    points = torch.stack([x, y], dim=2).reshape(-1, 2)
+    points = _grid(extent, (up, across), like=like).reshape(-1, 2)
     parts = [_said(still[member : member + 1], points, (up, across)) for member in range(len(still))]
     classes, leads = zip(*parts, strict=True)
     return Regions(np.concatenate(classes), np.concatenate(leads), extent)
+
+
+@torch.no_grad()
+def boundary_distances(
+    population: Population, points: Float[Tensor, "N 2"], *, extent: Extent, steps: int | tuple[int, int] = 200
+) -> Float64[np.ndarray, "P N"]:
+    """How far each point is from the nearest boundary, as each member of a population has it. Dropout is off.
+
+    The nearest point of another class is looked for on a grid over the frame, then on ever smaller circles around each
+    point, and last by bisection: never less than the distance, and more by about 0.05 % where the boundary is straight on
+    the scale of the distance. A region that no point of the grid or of a circle hits is not seen.
+
+    Args:
+        population: Members take inputs of two numbers; `Population(net, parameters_of(net)[None])` for a single net.
+        points: From where; they may lie outside the frame.
+        extent: Least and greatest x, least and greatest y of the frame.
+        steps: Points of the grid along each axis, or along x and y.
+
+    Returns:
+        Distances in units of the plane; infinite where the whole grid is of the point's own class.
+
+    Cost: steps^2 + 7,000 N forward passes a member.
+    """
+    regions = decision_regions(population, extent=extent, steps=steps)
+    grid = _grid(extent, regions.classes.shape[1:], like=population.theta).reshape(-1, 2)
+    still = Population(copy.deepcopy(population.net).eval(), population.theta)
+    nets = [still.member(number) for number in range(len(still))]
+    said = [torch.from_numpy(classes.ravel()).long() for classes in regions.classes]
+    found = [
+        distances(lambda x, net=net: net(x).argmax(1).cpu(), points, grid=grid.cpu(), said=labels)
+        for net, labels in zip(nets, said, strict=True)
+    ]
+    return np.stack(found)
+
+
+def _grid(extent: Extent, shape: tuple[int, ...], *, like: Tensor) -> Float[Tensor, "m n 2"]:
+    left, right, bottom, top = extent
+    rows, columns = (
+        torch.linspace(low, high, number, device=like.device, dtype=like.dtype)
+        for low, high, number in ((bottom, top, shape[0]), (left, right, shape[1]))
+    )
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return torch.stack([x, y], dim=2)
 
 
 def _said(member: Population, points: Tensor, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

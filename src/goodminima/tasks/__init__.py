@@ -2,7 +2,7 @@
 
 from goodminima.tasks.class_split import base_and_novel
 from goodminima.tasks.episodes import Episodes, draw_episodes
-from goodminima.tasks.fewshot import few_shot, whole
+from goodminima.tasks.fewshot import few_shot, of_classes, whole
 from goodminima.tasks.image_data import DataError, ImageData
 from goodminima.tasks.images import load_images
 from goodminima.tasks.rings import rings
@@ -26,6 +26,7 @@ __all__ = [
     "draw_episodes",
     "few_shot",
     "load_images",
+    "of_classes",
     "rings",
     "slab",
     "slab_boundary",

@@ -1,5 +1,7 @@
 """Tasks cut from images: a few training images of a few classes, or all of them."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -36,16 +38,44 @@ def few_shot(images: ImageData, *, num_samples: int, num_classes: int, seed: int
     """
     _check_numbers(images, num_samples=num_samples, num_classes=num_classes)
     order = stream(seed, _CLASSES).permutation(len(images.class_names))
-    classes = [int(label) for label in order[:num_classes]]
-    per_class = num_samples // num_classes
+    chosen = [int(label) for label in order[:num_classes]]
+    return of_classes(images, classes=chosen, per_class=num_samples // num_classes, seed=seed)
+
+
+def of_classes(images: ImageData, *, classes: Sequence[int], per_class: int, seed: int) -> Task:
+    """A few training images of given classes, and every test image of these classes.
+
+    Args:
+        images: Where images come from.
+        classes: Their numbers in `images`, at least 2; in the task they are 0, 1, ...
+        per_class: Training images of each, drawn by the seed.
+        seed: At least 0.
+
+    Returns:
+        A task with inputs (N, C, H, W); training example i is of class i mod `len(classes)`.
+
+    Raises:
+        DataError: If there are too few images of a class.
+        ValueError: If there are no such classes.
+
+    >>> from goodminima.tasks.images import load_images
+    >>> of_classes(load_images("digits"), classes=(3, 8), per_class=2, seed=0).name
+    'digits 3/8 n=4'
+    """
+    have = len(images.class_names)
+    if len(set(classes)) < max(2, len(classes)) or not all(0 <= label < have for label in classes) or per_class < 1:
+        raise ValueError(
+            f"of_classes: two different classes of 0 to {have - 1} and an image of each are the least, "
+            f"got classes {tuple(classes)} and {per_class} images of each"
+        )
     columns = [_choose_train(images, label=label, count=per_class, seed=seed) for label in classes]
     chosen = torch.stack(columns, dim=1).flatten()  # one image of each class, then the next of each, ...
-    train = Examples(images.standardised(images.train_x[chosen]), torch.arange(num_classes).repeat(per_class))
+    train = Examples(images.standardised(images.train_x[chosen]), torch.arange(len(classes)).repeat(per_class))
     return Task(
         train=train,
         test=_test_of(images, classes),
-        num_classes=num_classes,
-        name=f"{images.name} {_spell(images, classes)} n={num_samples}",
+        num_classes=len(classes),
+        name=f"{images.name} {_spell(images, classes)} n={per_class * len(classes)}",
         origin=images.origin,
     )
 
@@ -85,7 +115,7 @@ def _choose_train(images: ImageData, *, label: int, count: int, seed: int) -> In
     return members[torch.from_numpy(order[:count])]
 
 
-def _test_of(images: ImageData, classes: list[int]) -> Examples:
+def _test_of(images: ImageData, classes: Sequence[int]) -> Examples:
     members = [_members(images, split="test", label=label) for label in classes]
     labels = [torch.full((len(rows),), new) for new, rows in enumerate(members)]
     return Examples(images.standardised(images.test_x[torch.cat(members)]), torch.cat(labels))
@@ -102,7 +132,7 @@ def _members(images: ImageData, *, split: str, label: int) -> Int[Tensor, "n"]:
     return members
 
 
-def _spell(images: ImageData, classes: list[int]) -> str:
+def _spell(images: ImageData, classes: Sequence[int]) -> str:
     if len(classes) > _NAMED_CLASSES:
         return f"{len(classes)} classes"
     return "/".join(images.class_names[label] for label in classes)

@@ -29,6 +29,7 @@ KNOWN: Mapping[str, str] = MappingProxyType(
         "fashion_mnist": "zalando-datasets/fashion_mnist",
         "cifar10": "uoft-cs/cifar10",
         "cifar100": "uoft-cs/cifar100",
+        "cinic10": "flwrlabs/cinic10",
         "svhn": "ufldl-stanford/svhn:cropped_digits",
     }
 )

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast, final
+from typing import Generic, TypeVar, cast, final
 
 import numpy as np
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.checkpoint import Checkpoint, digest
+from goodminima.train.identity import text_of
 from goodminima.train.recipe import Recipe
 from goodminima.train.training import Epoch, Listen, Objective, Training
 
@@ -115,8 +116,8 @@ def fit(
             f"fit: evaluate_every must be at least 0 and keep_every at least 1, got {evaluate_every} and {keep_every}"
         )
     asked = {
-        "objective": _name(objective),
-        "stop_when": _name(stop_when),
+        "objective": text_of(objective),
+        "stop_when": text_of(stop_when),
         "evaluate": str(evaluate),
         "evaluate_every": str(evaluate_every),
     }
@@ -146,11 +147,6 @@ def fit(
 
 def _cross_entropy(net: nn.Module, batch: Examples, step: int) -> Tensor:
     return F.cross_entropy(net(batch.x), batch.y)
-
-
-def _name(function: Callable[..., Any] | None) -> str:
-    kind = type(function)
-    return "none" if function is None else getattr(function, "__qualname__", f"{kind.__module__}.{kind.__qualname__}")
 
 
 def _identity(net: nn.Module, task: Task, recipe: Recipe, seed: int, device: str) -> dict[str, str]:

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.huang2020.basins import STATISTICS, statistics_below
-from goodminima.experiments.huang2020.roll import BETAS, Minima, minima, remembered, steps_told
+from goodminima.experiments.huang2020.roll import BETAS, Minima, minima, remembered, spearman, steps_told
 from goodminima.volume import Basin, basin_volume
 
 CUTOFFS = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -112,15 +111,9 @@ def spearman_over_runs(x: np.ndarray, y: np.ndarray, *, seed: int) -> tuple[floa
     Reference: Davison, Hinkley 1997, section 3.8 (resampling the highest level of a hierarchy); percentile interval.
     """
     drawn = np.random.default_rng(seed).integers(len(x), size=(_RESAMPLES, len(x)))
-    again = np.array([_spearman(x[rows].ravel(), y[rows].ravel()) for rows in drawn])
+    again = np.array([spearman(x[rows].ravel(), y[rows].ravel()) for rows in drawn])
     low, high = np.quantile(again, [0.025, 0.975])
-    return _spearman(x.ravel(), y.ravel()), float(again.std(ddof=1)), float(low), float(high)
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    there = ~np.isnan(y)
-    first, second = (rankdata(values[there]) for values in (x, y))
-    return float(np.corrcoef(first, second)[0, 1])
+    return spearman(x.ravel(), y.ravel()), float(again.std(ddof=1)), float(low), float(high)
 
 
 def measure_of(statistic: str, place: int) -> str:

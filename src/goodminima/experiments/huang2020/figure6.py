@@ -1,10 +1,9 @@
 """Figure 6: decision boundaries on the swiss roll as the generalisation gap grows."""
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.huang2020.roll import BETAS, clearances, for_picture, minima, points, regions_of
+from goodminima.experiments.huang2020.roll import BETAS, clearances, for_picture, minima, points, regions_of, spearman
 
 
 def run_boundary(cell: Cell, context: Context) -> Outcome:
@@ -16,7 +15,7 @@ def run_boundary(cell: Cell, context: Context) -> Outcome:
     gaps = found.train_accuracy - found.test_accuracy
     if cell.settings["beta"] == "all":
         margins = np.median(clearances(regions_of(found.population), found.task.train), axis=1)
-        return Outcome(values={"gap and median margin": float(spearmanr(gaps, margins).statistic)})
+        return Outcome(values={"gap and median margin": spearman(gaps, margins)})
     number = BETAS.index(cell.settings["beta"])
     regions = regions_of(found.population[number : number + 1])
     margin = clearances(regions, found.task.train)[0]

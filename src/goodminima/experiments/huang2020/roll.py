@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
+from scipy.stats import rankdata
 from torch import Tensor
 
 from goodminima.experiments.experiment import Context, Progress
@@ -140,7 +141,7 @@ def clearances(regions: Regions, examples: Examples) -> np.ndarray:
         for label in np.unique(y):
             others = grid[classes != label]
             if len(others):
-                distance[member, y == label] = cKDTree(others).query(x[y == label])[0]
+                distance[member, y == label] = KDTree(others).query(x[y == label])[0]
     return distance
 
 
@@ -152,3 +153,14 @@ def for_picture(regions: Regions) -> np.ndarray:
 def points(examples: Examples) -> dict[str, np.ndarray]:
     """Training points, for a picture."""
     return {"x": examples.x.cpu().numpy(), "y": examples.y.cpu().numpy()}
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's rank correlation of all entries; where one is not a number it is left out of both.
+
+    >>> round(spearman(np.array([1.0, 2.0, 3.0, 9.0]), np.array([5.0, np.nan, 8.0, 7.0])), 6)
+    0.5
+    """
+    there = ~(np.isnan(x) | np.isnan(y))
+    first, second = (rankdata(values[there]) for values in (x, y))
+    return float(np.corrcoef(first, second)[0, 1])

@@ -19,9 +19,11 @@ from goodminima.tasks.swiss_roll import FRAME as ROLL_FRAME
 if TYPE_CHECKING:
     from goodminima.run.results import Results
 
+_RED = (0.75, 0.0, 0.0)
 _YELLOW = "#f0e442"
 _REGIONS = ListedColormap(["#fbe3d6", "#d6e6f4"])
 _POINTS = np.array([ORANGE, BLUE])
+_LEAST = 1e-3  # smaller losses have the colour of this one
 _BY_CUTOFF = (PURPLE, BLUE, GREEN, BROWN, ORANGE)
 
 
@@ -64,8 +66,8 @@ def _field(ax: Axes, places: np.ndarray, epochs: np.ndarray, values: Mapping[str
         label=f"bad minima: training at least {low:.1f} %, test at most {high:.1f} %",
         zorder=2,
     )
-    opacity = 0.25 + 0.75 * epochs / epochs.max()
-    ax.scatter(*way.T, s=18, color="#c00000", alpha=list(opacity), label="SGD, every tenth epoch", zorder=3)
+    fading = [(*_RED, 0.25 + 0.75 * epoch / epochs.max()) for epoch in epochs]
+    ax.scatter(*way.T, s=18, color=fading, label="SGD, every tenth epoch", zorder=3)
     final = f"its last iterate: test {100 * _number(values['final test accuracy']):.1f} %"
     ax.scatter(*way[-1], s=170, marker="*", color=_YELLOW, edgecolor="black", lw=0.7, label=final, zorder=4)
 
@@ -75,14 +77,15 @@ def good_and_bad(experiment: Experiment, results: "Results") -> Figure:
     figure, axes = plt.subplots(2, 2, figsize=(8.6, 8.0), layout="compressed")
     shown = [(cell, results.outcomes(cell.name)[0]) for cell in results.cells if results.outcomes(cell.name)]
     losses = np.concatenate([outcome.arrays["loss"].ravel() for _, outcome in shown])
-    norm = LogNorm(max(1e-3, float(losses.min())), float(losses.max()))
+    least = max(_LEAST, float(losses.min()))
+    norm = LogNorm(least, float(losses.max()))
     image = None
     for (cell, outcome), (above, below) in zip(shown, axes.T, strict=False):
         _boundary(above, outcome, ROLL_FRAME, size=7)
         above.set_title(_accuracies(cell, outcome), fontsize=10)
         arrays = outcome.arrays
         image = below.pcolormesh(
-            arrays["along"], arrays["along"], np.maximum(arrays["loss"], norm.vmin), norm=norm, cmap="viridis",
+            arrays["along"], arrays["along"], np.maximum(arrays["loss"], least), norm=norm, cmap="viridis",
             shading="nearest", rasterized=True,
         )  # fmt: skip
         below.contour(arrays["along"], arrays["along"], arrays["loss"], levels=[CUTOFF], colors="white", linewidths=1.2)

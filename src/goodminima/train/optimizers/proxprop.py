@@ -131,7 +131,7 @@ class ProxProp(Optimizer):
         with torch.no_grad():
             for layer in self._layers:
                 if layer.weight.grad is not None and inputs[layer]:
-                    _precondition(layer, torch.cat([_rows(layer, x) for x in inputs[layer]], 1), group)
+                    _precondition(layer, _rows(layer, inputs[layer]), group)
         self._base.step()
         return loss
 
@@ -226,15 +226,27 @@ def _conjugate_gradients(apply: _Apply, wanted: Tensor, *, iterations: int) -> T
     return solution
 
 
-def _rows(layer: _Layer, x: Tensor) -> Float[Tensor, "G n F"]:
-    """What a layer multiplies its weights by, with a column of ones for the bias."""
-    x = x.to(layer.weight.dtype)
+def _rows(layer: _Layer, inputs: Sequence[Tensor]) -> Float[Tensor, "G n F"]:
+    """What a layer multiplies its weights by, in all its uses, with a column of ones for the bias.
+
+    Laid out column by column: that is how unfolded images come, but for the order of images.
+    """
+    uses = [_patches(layer, x.to(layer.weight.dtype)) for x in inputs]
+    groups, features = uses[0].shape[1:3]
+    sizes = [len(use) * use.shape[3] for use in uses]
+    columns = uses[0].new_empty(groups, features + (layer.bias is not None), sum(sizes))
+    for use, place in zip(uses, columns[:, :features].split(sizes, 2), strict=True):
+        place.unflatten(2, (len(use), -1)).copy_(use.permute(1, 2, 0, 3))
+    if layer.bias is not None:
+        columns[:, -1] = 1.0
+    return columns.mT
+
+
+def _patches(layer: _Layer, x: Tensor) -> Float[Tensor, "N G F places"]:
+    """The inputs of each output: of a linear map, all in one place of one group."""
     if isinstance(layer, nn.Linear):
-        rows = x.reshape(1, -1, x.shape[-1])
-    else:
-        patches = _unfolded(layer, x if x.ndim == 4 else x[None])  # (N, G F, places)
-        rows = patches.unflatten(1, (layer.groups, -1)).permute(1, 0, 3, 2).flatten(1, 2)
-    return rows if layer.bias is None else F.pad(rows, (0, 1), value=1.0)
+        return x.reshape(1, -1, 1, x.shape[-1]).permute(0, 2, 3, 1)
+    return _unfolded(layer, x if x.ndim == 4 else x[None]).unflatten(1, (layer.groups, -1))
 
 
 def _unfolded(layer: nn.Conv2d, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F places"]:
