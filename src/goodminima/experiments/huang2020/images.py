@@ -38,9 +38,9 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "laptop": {
         "images": {"num_train": 1000, "num_extra": 15_000, "num_test": 2000},
         "net": {"blocks": 1, "width": 16},
-        "epochs": 80,
+        "epochs": 100,
         "batches": (128, 200),
-        "lr": 2e-3,
+        "lr": 1e-2,
         "looked_at": 256,
     },
     "paper": {
