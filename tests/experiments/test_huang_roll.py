@@ -13,7 +13,8 @@ from goodminima.experiments.catalogue import find
 from goodminima.experiments.experiment import Cell, Context
 from goodminima.experiments.huang2020 import roll
 from goodminima.experiments.huang2020.figure5 import CUTOFFS, basin_statistics, spearman_over_runs
-from goodminima.experiments.huang2020.roll import BETAS, clearances, minima, remembered, roll_net
+from goodminima.experiments.huang2020.roll import BETAS, clearances, minima, roll_net
+from goodminima.experiments.kept import kept_tensors
 from goodminima.landscape import Regions
 from goodminima.population.parameters import num_parameters
 from goodminima.tasks import Examples
@@ -76,11 +77,11 @@ def test_what_is_kept_is_made_once_and_again_where_settings_differ(tmp_path: Pat
         return {"a": torch.tensor([float(len(calls))])}
 
     context = context_of("huang2020/figure5", keep=tmp_path)
-    first, again = (remembered(context, "thing", make, made_by=[1]) for _ in range(2))
+    first, again = (kept_tensors(context, "thing", make, made_by=[1]) for _ in range(2))
     assert first["a"].tolist() == again["a"].tolist() == [1.0]
-    assert remembered(context, "thing", make, made_by=[2])["a"].tolist() == [2.0]
-    assert remembered(replace(context, replicate=1), "thing", make, made_by=[2])["a"].tolist() == [3.0]
-    assert remembered(replace(context, keep=None), "thing", make, made_by=[2])["a"].tolist() == [4.0]
+    assert kept_tensors(context, "thing", make, made_by=[2])["a"].tolist() == [2.0]
+    assert kept_tensors(replace(context, replicate=1), "thing", make, made_by=[2])["a"].tolist() == [3.0]
+    assert kept_tensors(replace(context, keep=None), "thing", make, made_by=[2])["a"].tolist() == [4.0]
 
 
 def test_figures_share_one_training_a_replicate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
-"""Trainings that several entries share: whoever comes first trains, whoever comes later loads."""
+"""Trainings, and what was measured of them, that several entries share: whoever comes first works, whoever comes later loads."""
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from goodminima.experiments.experiment import Context, Progress
 from goodminima.tasks import cache
@@ -46,6 +49,33 @@ def try_kept(context: Context, name: str, train: Train) -> Fit | None:
         return train(None)
     with cache.turn_if_free(file) as is_ours:
         return _explained(train, file) if is_ours else None
+
+
+def kept_tensors(
+    context: Context, name: str, make: Callable[[], Mapping[str, Tensor]], *, made_by: Any
+) -> Mapping[str, Tensor]:
+    """What `make` gives, made once by whichever worker comes first and then read; made each time where nothing is kept.
+
+    Args:
+        context: Its `keep` is the folder.
+        name: What tells it from others of the same replicate.
+        make: Gives tensors on the CPU.
+        made_by: All settings that decide them, in JSON's own types: other ones, and it is made again.
+    """
+    file = _file(context, name)
+    if file is None:
+        return make()
+
+    def waiting() -> None:
+        context.report(Progress(done=0, wanted=1, unit=f"{name}, made by another worker"))
+
+    with cache.turn(file, waiting=waiting):
+        stored = cache.read_tensors(file)
+        if stored is not None and stored[1] == made_by:
+            return stored[0]
+        made = make()
+        cache.write_tensors(file, made, made_by)
+        return made
 
 
 def images_told(context: Context, name: str) -> Listen:

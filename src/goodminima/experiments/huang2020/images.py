@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from goodminima.experiments.experiment import Context, Progress
-from goodminima.experiments.huang2020.roll import remembered
-from goodminima.experiments.kept import images_told, kept
+from goodminima.experiments.kept import images_told, kept, kept_tensors
 from goodminima.landscape import parameters_of
 from goodminima.nets import ThinResNet
 from goodminima.population.net_loss import Loss, loss_of
@@ -105,7 +104,7 @@ def remembered_of(
 ) -> Mapping[str, Tensor]:
     """What `make` measures of a minimum, once for all entries that ask for it by this name."""
     made_by = [repr(settings), digest(found.net.state_dict().values())]
-    return remembered(context, name, make, made_by=made_by)
+    return kept_tensors(context, name, make, made_by=made_by)
 
 
 def basin_around(

@@ -1,8 +1,8 @@
 """The swiss roll within an experiment: its net, and minima of growing poison, which several figures share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -10,10 +10,11 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from goodminima.experiments.experiment import Context, Progress
+from goodminima.experiments.kept import kept_tensors
 from goodminima.landscape import Regions, decision_regions
 from goodminima.nets import MLP
 from goodminima.population import Glorot, Population
-from goodminima.tasks import Examples, FreshRolls, Task, cache, swiss_roll
+from goodminima.tasks import Examples, FreshRolls, Task, swiss_roll
 from goodminima.tasks.swiss_roll import FRAME
 from goodminima.train import PoisonedAdam, poison_together
 
@@ -70,7 +71,7 @@ def minima(context: Context) -> Minima:
         )
         return {"theta": theta.cpu()}
 
-    found = remembered(context, "minima", make, made_by=[repr(adam), list(BETAS)])["theta"].to(context.device)
+    found = kept_tensors(context, "minima", make, made_by=[repr(adam), list(BETAS)])["theta"].to(context.device)
     return measured(task, Population(net, found))
 
 
@@ -92,33 +93,6 @@ def steps_told(context: Context, *, total: int, of: str = "steps") -> Callable[[
         context.report(Progress(done=done, wanted=total, unit=of, effort=done, effort_unit=of))
 
     return listen
-
-
-def remembered(
-    context: Context, name: str, make: Callable[[], Mapping[str, Tensor]], *, made_by: Any
-) -> Mapping[str, Tensor]:
-    """What `make` gives, made once by whichever worker comes first and then read; made each time where nothing is kept.
-
-    Args:
-        context: Its `keep` is the folder.
-        name: What tells it from others of the same replicate.
-        make: Gives tensors on the CPU.
-        made_by: All settings that decide them, in JSON's own types: other ones, and it is made again.
-    """
-    if context.keep is None:
-        return make()
-    file = context.keep / f"replicate-{context.replicate}" / f"roll-{name}.safetensors"
-
-    def waiting() -> None:
-        context.report(Progress(done=0, wanted=1, unit=f"{name}, made by another worker"))
-
-    with cache.turn(file, waiting=waiting):
-        stored = cache.read_tensors(file)
-        if stored is not None and stored[1] == made_by:
-            return stored[0]
-        made = make()
-        cache.write_tensors(file, made, made_by)
-        return made
 
 
 def regions_of(population: Population) -> Regions:

@@ -87,7 +87,10 @@ def _test_accuracy(results: "Results", cell: Cell, start: str, *, ours: bool) ->
 
 def _pair(ax: Axes, row: int, random: tuple[float, float], adversarial: tuple[float, float], colour: str) -> None:
     ax.plot([random[0], adversarial[0]], [row, row], color=colour, lw=1.4, alpha=0.6)
-    for (mean, error), face, size in ((random, "white", 8), (adversarial, colour, 4.5)):  # both are seen where they meet
+    for (mean, error), face, size in (
+        (random, "white", 8),
+        (adversarial, colour, 4.5),
+    ):  # both are seen where they meet
         ax.errorbar(mean, row, xerr=error, fmt="o", ms=size, mfc=face, mec=colour, ecolor=colour, capsize=2, lw=1)
 
 
