@@ -26,7 +26,7 @@ bad = gm.adversarial_init(start, task, replicas=20, recipe=fast)  # true labels 
 print(f"random labels: {bad.last.train_accuracy:.0%} of {20 * 100} by heart after {bad.last.number} epochs")
 
 helped = replace(plain, optimiser=gm.Optimiser(lr=0.02, options={"momentum": 0.9}), weight_decay=0.02)
-helped = replace(helped, augment=gm.CropFlip(pad=2, flip=False, fill=-0.85))  # a mirrored digit is none
+helped = replace(helped, augment=gm.CropFlip(pad=2, flip=False, fill=-0.94))  # a mirrored digit is none
 for words, net, recipe in (
     ("plain SGD from a random start", start, plain),
     ("plain SGD from the adversarial start", bad.net, plain),

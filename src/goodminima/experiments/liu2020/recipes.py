@@ -104,7 +104,7 @@ def black(images: ImageData) -> tuple[float, ...]:
 
     >>> from goodminima.tasks import load_images
     >>> [round(value, 3) for value in black(load_images("digits"))]
-    [-0.854]
+    [-0.939]
     """
     statistics = images.statistics
     return tuple((-statistics.mean / statistics.std.where(statistics.std > 0, 1.0)).tolist())
