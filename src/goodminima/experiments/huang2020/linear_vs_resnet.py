@@ -27,7 +27,7 @@ _MOMENTUM = Optimiser(name="SGD", lr=0.1, options={"momentum": 0.9})
 # Read by every entry that trains the pair: `images` None for all; `blocks` and `width` of the ResNet.
 PAIR: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"images": 100, "blocks": 1, "width": 8, "epochs": 12, "batch": 20},
-    "laptop": {"images": 5000, "blocks": 1, "width": 24, "epochs": 15, "batch": 64},
+    "laptop": {"images": 5000, "blocks": 1, "width": 24, "epochs": 10, "batch": 64},
     "paper": {"images": None, "blocks": 3, "width": 16, "epochs": 200, "batch": 128},
 }
 
