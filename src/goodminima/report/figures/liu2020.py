@@ -62,7 +62,8 @@ def both_starts(experiment: Experiment, results: "Results") -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(9.4, 0.5 + 0.42 * len(cells)), layout="constrained", sharey=True)
     for ax, title, colour in zip(axes, ("ours", "the paper's ResNet18 on all of CIFAR-10"), (BLUE, GREY), strict=True):
         for row, cell in enumerate(cells):
-            _pair(ax, row, *(_test_accuracy(results, cell, start, ours=colour == BLUE) for start in STARTS), colour)
+            random, adversarial = (_test_accuracy(results, cell, start, ours=colour == BLUE) for start in STARTS)
+            _pair(ax, row, random, adversarial, colour)
         ax.set_title(title, fontsize=10)
         ax.set_xlabel("test accuracy [%]")
         ax.grid(alpha=0.25)
@@ -128,7 +129,7 @@ def norms(experiment: Experiment, results: "Results") -> Figure:
     for row, net in zip(axes, nets, strict=True):
         for ax, norm in zip(row, NORMS, strict=True):
             for place, (model, cell) in enumerate(_models(results, net)):
-                values = [outcome.values[norm] for outcome in results.outcomes(cell.name)]
+                values = [value for each in results.outcomes(cell.name) if (value := each.values[norm]) is not None]
                 colour, face = _COLOURS[model[0]], "white" if model.endswith("rand") else _COLOURS[model[0]]
                 ax.plot([place] * len(values), values, "o", mfc=face, mec=colour, ms=5, alpha=0.9)
                 if values:
