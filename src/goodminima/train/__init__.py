@@ -3,18 +3,18 @@
 from goodminima.train.adversarial import adversarial_init
 from goodminima.train.batch_norm import with_statistics_of
 from goodminima.train.dual import DualFit, DualModel, fit_least_squares, fit_softmax
-from goodminima.train.features import Extractor, Features, pretrained_features
+from goodminima.train.few_shot.features import Extractor, Features, pretrained_features
+from goodminima.train.few_shot.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
+from goodminima.train.few_shot.pretrain import Pretrained, pretrain
 from goodminima.train.fit import Fit, fit
-from goodminima.train.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
 from goodminima.train.into_bins import Frozen, Trained, train_into_bins
 from goodminima.train.optimizers import LBFGSArmijo, PatternSearch, ProxProp, RandomGreedy
-from goodminima.train.poison import Poisoned, poison, poisoned_sgd
-from goodminima.train.poisoned import ExtraBatches, PoisonedObjective
-from goodminima.train.pretrain import Pretrained, pretrain
+from goodminima.train.poisoned.labels import Poisoned, poison, poisoned_sgd
+from goodminima.train.poisoned.objective import ExtraBatches, PoisonedObjective
+from goodminima.train.poisoned.reverse import poisoned_loss, reverse_cross_entropy
+from goodminima.train.poisoned.together import PoisonedAdam, poison_together
 from goodminima.train.recipe import Constant, Cosine, CropFlip, Optimiser, Recipe, Steps
-from goodminima.train.reverse import poisoned_loss, reverse_cross_entropy
 from goodminima.train.sgd import SGD, train
-from goodminima.train.together import PoisonedAdam, poison_together
 from goodminima.train.training import Epoch, fitted
 
 __all__ = [

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from goodminima.tasks.streams import stream
 from goodminima.tasks.task import Examples
-from goodminima.train.reverse import check_beta, poisoned_loss
+from goodminima.train.poisoned.reverse import check_beta, poisoned_loss
 
 Draw = Callable[[int], Examples]
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from goodminima.tasks.image_data import ImageData
 from goodminima.train.batches import Batches
+from goodminima.train.few_shot.shards import Shards
 from goodminima.train.recipe import Recipe, set_lr
-from goodminima.train.shards import Shards
 
 N = TypeVar("N", bound=nn.Module)
 

@@ -10,7 +10,7 @@ from goodminima.nets import LinearModel
 from goodminima.population import TorchDefault
 from goodminima.tasks import draw_episodes
 from goodminima.train import SGD, query_accuracy, ridge_heads, sgd_heads, svm_heads
-from goodminima.train.heads import logits
+from goodminima.train.few_shot.heads import logits
 from goodminima.train.sgd import minibatches
 
 EPISODES, FEATURES, CLASSES = 6, 9, 3

@@ -14,7 +14,7 @@ from goodminima.nets import ResNet12
 from goodminima.tasks import cache
 from goodminima.tasks.image_data import ImageData
 from goodminima.train.checkpoint import digest
-from goodminima.train.pretrain import pretrain
+from goodminima.train.few_shot.pretrain import pretrain
 from goodminima.train.recipe import Recipe
 
 _FORMAT = 1  # raise it when the same recipe gives other features

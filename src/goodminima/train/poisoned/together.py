@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from goodminima.population.population import Evaluator, evaluator_of
 from goodminima.tasks.task import Examples
-from goodminima.train.poisoned import Draw
-from goodminima.train.reverse import check_beta
+from goodminima.train.poisoned.objective import Draw
+from goodminima.train.poisoned.reverse import check_beta
 
 _LISTEN_EVERY = 10  # steps
 

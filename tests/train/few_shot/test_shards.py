@@ -9,7 +9,7 @@ from torch import nn
 
 from goodminima.nets import ResNet12
 from goodminima.nets.resnet12 import DropBlock
-from goodminima.train.shards import Shards
+from goodminima.train.few_shot.shards import Shards
 
 GENERATOR = torch.Generator().manual_seed(0)
 X, Y = torch.randn(12, 3, 16, 16, generator=GENERATOR), torch.arange(12) % 5

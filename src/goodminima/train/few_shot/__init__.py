@@ -1,0 +1,1 @@
+"""Few-shot learning: features of base classes, heads on novel ones."""
