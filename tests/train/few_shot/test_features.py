@@ -7,7 +7,8 @@ import pytest
 import torch
 from few_digits import few_digits
 
-from goodminima.train import Extractor, Optimiser, Recipe, features, pretrained_features
+from goodminima.train import Extractor, Optimiser, Recipe, pretrained_features
+from goodminima.train.few_shot import features
 
 THIN = Extractor(width=1 / 32, recipe=Recipe(epochs=1, batch_size=64, optimiser=Optimiser(name="Nesterov", lr=0.05)))
 
