@@ -18,15 +18,16 @@ __version__ = version("goodminima")
 
 _HOMES = {
     "goodminima.landscape": (
-        "Direction", "Evaluation", "Line", "Surface", "Trajectory", "decision_regions", "distances", "hessian_eigenpairs",
-        "line", "parameters_of", "pca", "plane", "random_directions", "surface", "tsne",
+        "Direction", "Evaluation", "Line", "Surface", "Trajectory", "boundary_distances", "decision_regions", "distances",
+        "hessian_eigenpairs", "line", "parameters_of", "pca", "plane", "random_directions", "surface", "tsne",
     ),
     "goodminima.measure": (
         "Margins", "SpectralNorm", "fgsm_accuracy", "folded", "frobenius_norm", "logit_margins", "path_norm",
         "relative_distance", "spectral_norm_product", "spectral_norms",
     ),
     "goodminima.nets": (
-        "DenseNet40", "LeNet", "LinearModel", "MLP", "ResNet12", "ResNet18", "ResNet50", "SmallConv", "VGG16",
+        "DenseNet40", "LeNet", "LinearModel", "MLP", "PixelProducts", "ResNet12", "ResNet18", "ResNet50", "SmallConv",
+        "ThinResNet", "VGG13", "VGG16",
     ),
     "goodminima.population": ("AbstractPrior", "Cube", "FanOut", "Gaussian", "Glorot", "Population", "Sphere", "TorchDefault"),
     "goodminima.search": (
@@ -35,13 +36,15 @@ _HOMES = {
     ),
     "goodminima.tasks": (
         "DataError", "Episodes", "Examples", "FreshRolls", "ImageData", "Task", "base_and_novel", "boundary_probe",
-        "draw_episodes", "few_shot", "load_images", "rings", "slab", "swiss_roll", "wedge", "whole",
+        "draw_episodes", "few_shot", "load_images", "of_classes", "rings", "slab", "swiss_roll", "two_gaussians", "wedge",
+        "whole", "with_extra",
     ),
     "goodminima.train": (
-        "Constant", "Cosine", "CropFlip", "ExtraBatches", "Extractor", "Fit", "Optimiser", "PatternSearch", "PoisonedAdam",
-        "PoisonedObjective", "RandomGreedy", "Recipe", "SGD", "Steps", "Trained", "adversarial_init", "fit", "fitted", "poison",
-        "poison_together", "poisoned_loss", "poisoned_sgd", "pretrain", "pretrained_features", "query_accuracy",
-        "reverse_cross_entropy", "ridge_heads", "sgd_heads", "svm_heads", "train", "train_into_bins",
+        "Constant", "Cosine", "CropFlip", "ExtraBatches", "Extractor", "Fit", "LBFGSArmijo", "Optimiser", "PatternSearch",
+        "PoisonedAdam", "PoisonedObjective", "ProxProp", "RandomGreedy", "Recipe", "SGD", "Steps", "Trained",
+        "adversarial_init", "fit", "fit_least_squares", "fit_softmax", "fitted", "poison", "poison_together", "poisoned_loss",
+        "poisoned_sgd", "pretrain", "pretrained_features", "query_accuracy", "reverse_cross_entropy", "ridge_heads", "sgd_heads",
+        "svm_heads", "train", "train_into_bins",
     ),
     "goodminima.volume": (
         "Basin", "Count", "Diagonal", "Isotropic", "LogVolume", "LowRank", "PcnMoves", "Split", "basin_of",

@@ -3,6 +3,7 @@
 from goodminima.tasks.class_split import base_and_novel
 from goodminima.tasks.episodes import Episodes, draw_episodes
 from goodminima.tasks.fewshot import few_shot, of_classes, whole
+from goodminima.tasks.gaussians import two_gaussians
 from goodminima.tasks.image_data import DataError, ImageData
 from goodminima.tasks.images import load_images
 from goodminima.tasks.rings import rings
@@ -31,6 +32,7 @@ __all__ = [
     "slab",
     "slab_boundary",
     "swiss_roll",
+    "two_gaussians",
     "wedge",
     "wedge_curve",
     "whole",
