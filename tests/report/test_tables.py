@@ -179,3 +179,15 @@ def test_a_replicate_that_averaged_over_many_brings_its_own_error():
     (row,) = table_of(with_outcomes(cell, [Outcome(values={low: 0.68}, errors={low: 0.01})])).rows
     assert row.entries[0].ours == "68.0±1.0 (1)"
     assert row.entries[0].diff == "+0.8σ"
+
+
+def test_values_of_another_setting_stand_beside_ours_without_a_difference():
+    scales = {name: dataclasses.replace(scale, comparable=False) for name, scale in EXPERIMENT.scales.items()}
+    results = dataclasses.replace(RESULTS, experiment=dataclasses.replace(EXPERIMENT, scales=scales))
+    row = table_of(results).rows[0]
+    assert [(entry.paper, entry.diff, entry.far) for entry in row.entries] == [
+        ("66.9±1.0", "", False),
+        ("90.0±1.0", "", False),
+    ]
+    assert "| G&C | ours<br>paper | 67.0±1.0 (2 of 3)<br>66.9±1.0 |" in as_markdown(table_of(results))
+    assert "diff" not in in_terminal(results)

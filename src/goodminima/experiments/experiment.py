@@ -78,12 +78,15 @@ class Scale:
         settings: Budgets and sizes, read by the experiment's function.
         cells: Names of the cells that this scale runs; None for all.
         replicates_of: Name of a cell -> its own number of replicates: fewer where each takes long.
+        comparable: Whether the paper's own net and amount of data are run. Otherwise its values stand beside ours for their
+            pattern, and a difference in standard errors would say nothing.
     """
 
     replicates: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     cells: tuple[str, ...] | None = None
     replicates_of: Mapping[str, int] = field(default_factory=dict)
+    comparable: bool = True
 
     def __post_init__(self) -> None:
         least = min([self.replicates, *self.replicates_of.values()])
@@ -226,7 +229,8 @@ class Experiment:
 class Summary:
     """One measure of one cell over its replicates, beside the paper's value.
 
-    `n` counts replicates with a value, `replicates` all that ran; the gap between them is what was left out.
+    `n` counts replicates with a value, `replicates` all that ran; the gap between them is what was left out. `comparable` says
+    whether what was run is what the paper ran.
     """
 
     n: int
@@ -234,21 +238,26 @@ class Summary:
     mean: float | None
     standard_error: float | None
     printed: Printed | None
+    comparable: bool = True
 
     @property
     def difference(self) -> float | None:
         """(ours - paper's) in combined standard errors; a value printed without one is taken as exact.
 
-        None where either side has no mean, or ours no spread.
+        None where either side has no mean, or ours no spread, or where the two are not of the same thing.
         """
-        if self.mean is None or self.standard_error is None or self.printed is None:
+        if not self.comparable or self.mean is None or self.standard_error is None or self.printed is None:
             return None
         combined = math.hypot(self.standard_error, self.printed.standard_error or 0.0)
         return (self.mean - self.printed.mean) / combined if combined > 0 else None
 
 
 def summarise(
-    values: Sequence[float | None], printed: Printed | None = None, *, within: float | None = None
+    values: Sequence[float | None],
+    printed: Printed | None = None,
+    *,
+    within: float | None = None,
+    comparable: bool = True,
 ) -> Summary:
     """Mean and standard error over replicates; a replicate without a value is counted but has no part in the mean.
 
@@ -263,4 +272,11 @@ def summarise(
     seen = np.array([value for value in values if value is not None], dtype=np.float64)
     mean = float(seen.mean()) if len(seen) else None
     error = float(seen.std(ddof=1) / math.sqrt(len(seen))) if len(seen) > 1 else within
-    return Summary(n=len(seen), replicates=len(values), mean=mean, standard_error=error, printed=printed)
+    return Summary(
+        n=len(seen),
+        replicates=len(values),
+        mean=mean,
+        standard_error=error,
+        printed=printed,
+        comparable=comparable,
+    )

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from goodminima.report.tables import Entry, Table
+from goodminima.report.tables import Entry, Row, Table
 
 
 def print_table(table: Table, console: Console) -> None:
@@ -57,9 +57,9 @@ def _as_rich(table: Table, columns: Sequence[int], width: int) -> RichTable:
     for row in table.rows:
         labels = [Text(label) for label in row.labels]
         entries = [row.entries[number] for number in columns]
-        is_compared = any(entry.paper for entry in row.entries)
-        kinds = [Text("\n".join(_kinds(is_compared)), style="dim")] if table.compared else []
-        shown.add_row(*labels, *kinds, *(_as_text(entry) for entry in entries), end_section=is_compared)
+        lines = _kinds(row)
+        kinds = [Text("\n".join(lines), style="dim")] if table.compared else []
+        shown.add_row(*labels, *kinds, *(_as_text(entry) for entry in entries), end_section=len(lines) > 1)
     return shown
 
 
@@ -67,11 +67,18 @@ def _as_text(entry: Entry) -> Text:
     if not entry.paper:
         return Text(entry.ours, style="bold red" if entry.far else "bold")
     style = "bold red" if entry.far else "dim"
-    return Text("\n").join([Text(entry.ours, style="bold"), Text(entry.paper), Text(entry.diff, style=style)])
+    lines = [
+        Text(entry.ours, style="bold"),
+        Text(entry.paper),
+        *([Text(entry.diff, style=style)] if entry.diff else []),
+    ]
+    return Text("\n").join(lines)
 
 
-def _kinds(is_compared: bool) -> tuple[str, ...]:
-    return ("ours", "paper", "diff") if is_compared else ("ours",)
+def _kinds(row: Row) -> tuple[str, ...]:
+    """The names of the lines that a row has."""
+    has = {"paper": any(entry.paper for entry in row.entries), "diff": any(entry.diff for entry in row.entries)}
+    return ("ours", *(kind for kind, is_there in has.items() if is_there))
 
 
 def as_markdown(table: Table) -> str:
@@ -80,8 +87,7 @@ def as_markdown(table: Table) -> str:
     head = [*table.labels, *kinds, *table.columns]
     lines = [_markdown_line(head), _markdown_line(["---"] * len(head))]
     for row in table.rows:
-        is_compared = any(entry.paper for entry in row.entries)
-        kinds = ["<br>".join(_kinds(is_compared))] if table.compared else []
+        kinds = ["<br>".join(_kinds(row))] if table.compared else []
         lines.append(_markdown_line([*row.labels, *kinds, *(_as_markdown(entry) for entry in row.entries)]))
     below = [f"- {line}" for line in (*table.footnotes, *table.remarks)]
     return "\n".join([table.subtitle, "", *lines, "", *below]).rstrip() + "\n"
@@ -90,7 +96,8 @@ def as_markdown(table: Table) -> str:
 def _as_markdown(entry: Entry) -> str:
     if not entry.paper:
         return f"**{entry.ours}**" if entry.far else entry.ours
-    return "<br>".join([entry.ours, entry.paper, f"**{entry.diff}**" if entry.far else entry.diff])
+    diff = f"**{entry.diff}**" if entry.far else entry.diff
+    return "<br>".join([entry.ours, entry.paper, *([diff] if diff else [])])
 
 
 def _markdown_line(words: Sequence[str]) -> str:

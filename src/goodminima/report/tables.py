@@ -19,7 +19,7 @@ NOTES_SHOWN = 3  # different notes told per cell; the rest are counted
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One measure of one row: the lines `ours`, `paper` and `diff`, and whether it stands out as far from the paper's."""
+    """One measure of one row: the lines `ours`, `paper` and, of what compares, `diff`; and whether it stands out as far off."""
 
     ours: str = ""
     paper: str = ""
@@ -154,9 +154,13 @@ def _entry(summary: Summary, *, percent: bool) -> Entry:
     return Entry(
         ours=_ours(summary, percent=percent),
         paper=_spread(printed.mean, printed.standard_error, percent=percent),
-        diff=NOTHING if difference is None else f"{round(difference, 1) + 0.0:+.1f}σ",  # + 0.0: never -0.0
+        diff=_diff(difference) if summary.comparable else "",
         far=difference is not None and abs(difference) > FAR,
     )
+
+
+def _diff(difference: float | None) -> str:
+    return NOTHING if difference is None else f"{round(difference, 1) + 0.0:+.1f}σ"  # + 0.0: never -0.0
 
 
 def _ours(summary: Summary, *, percent: bool) -> str:

@@ -53,7 +53,12 @@ class Results:
         """One measure of one cell over the replicates that were asked for it, beside the paper's value."""
         asked = [outcome for outcome in self.outcomes(cell.name) if measure in outcome.values]
         within = asked[0].errors.get(measure) if len(asked) == 1 else None
-        return summarise([outcome.values[measure] for outcome in asked], cell.printed.get(measure), within=within)
+        return summarise(
+            [outcome.values[measure] for outcome in asked],
+            cell.printed.get(measure),
+            within=within,
+            comparable=self.experiment.scales[self.group.scale].comparable,
+        )
 
     def holding(self, cell: Cell, measure: str) -> int | None:
         """In how many replicates what is claimed of a measure holds; None if nothing is claimed."""

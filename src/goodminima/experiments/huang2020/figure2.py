@@ -33,6 +33,7 @@ FIGURE2 = Experiment(
         scale: Scale(
             replicates=1,
             settings={"pair": PAIR[scale], "zoo": zoo},
+            comparable=scale == "paper",
             cells=("left/linear", "left/resnet", "right/linear", "right/adam") if scale == "smoke" else None,
         )
         for scale, zoo in ZOO.items()

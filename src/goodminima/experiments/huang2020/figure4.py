@@ -114,8 +114,8 @@ FIGURE4 = Experiment(
     percent=False,
     cells=(_GOOD, _BAD),
     scales={
-        "smoke": Scale(replicates=1, settings={**SETTINGS["smoke"], "steps": 9}),
-        "laptop": Scale(replicates=1, settings={**SETTINGS["laptop"], "steps": 25}),
+        "smoke": Scale(replicates=1, settings={**SETTINGS["smoke"], "steps": 9}, comparable=False),
+        "laptop": Scale(replicates=1, settings={**SETTINGS["laptop"], "steps": 25}, comparable=False),
         "paper": Scale(replicates=1, settings={**SETTINGS["paper"], "steps": 51}),
     },
     run_cell=run_slice,

@@ -123,8 +123,8 @@ LINEAR_VS_RESNET = Experiment(
         resnet_cell(),
     ),
     scales={
-        "smoke": Scale(replicates=1, settings={"pair": PAIR["smoke"]}),
-        "laptop": Scale(replicates=3, settings={"pair": PAIR["laptop"]}),
+        "smoke": Scale(replicates=1, settings={"pair": PAIR["smoke"]}, comparable=False),
+        "laptop": Scale(replicates=3, settings={"pair": PAIR["laptop"]}, comparable=False),
         "paper": Scale(replicates=1, settings={"pair": PAIR["paper"]}),
     },
     run_cell=run_pair,

@@ -99,8 +99,8 @@ def scales(
     at_smoke = {"setting": _SMOKE, "net": SMALL, **(smoke_settings or {})}
     at_laptop = {"setting": _LAPTOP, "net": SMALL, **more}
     return {
-        "smoke": Scale(replicates=1, cells=small, settings=at_smoke),
-        "laptop": Scale(replicates=_LAPTOP_REPLICATES, cells=small, settings=at_laptop),
+        "smoke": Scale(replicates=1, cells=small, settings=at_smoke, comparable=False),
+        "laptop": Scale(replicates=_LAPTOP_REPLICATES, cells=small, settings=at_laptop, comparable=False),
         "paper": Scale(replicates=5, cells=paper, settings={"setting": paper_setting(data), "net": net, **more}),
     }
 
