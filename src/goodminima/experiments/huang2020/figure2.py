@@ -31,7 +31,7 @@ FIGURE2 = Experiment(
     ),
     scales={
         scale: Scale(
-            replicates=1,
+            replicates=3 if scale == "laptop" else 1,
             settings={"pair": PAIR[scale], "zoo": zoo},
             comparable=scale == "paper",
             cells=("left/linear", "left/resnet", "right/linear", "right/adam") if scale == "smoke" else None,
