@@ -105,7 +105,7 @@ def test_what_the_paper_runs_on_its_four_nets_runs_on_one_small_net_here() -> No
 def test_the_four_settings_of_figure1_share_points_and_random_labels(tmp_path: Path) -> None:
     heard: list[Progress] = []
     experiment = figure1.FIGURE1
-    context = context_of(experiment, tmp_path, report=heard.append)
+    context = context_of(experiment, tmp_path, seed=1002, report=heard.append)  # soon fitted
     found = {cell.name: experiment.run_cell(cell, context) for cell in experiment.cells}
     random, labels = found["random"], found["random-labels"]
     np.testing.assert_array_equal(random.arrays["x"], labels.arrays["x"])
