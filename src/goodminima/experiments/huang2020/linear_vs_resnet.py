@@ -22,13 +22,11 @@ from goodminima.tasks import Task
 from goodminima.train import Cosine, CropFlip, Epoch, Optimiser, Recipe, Steps
 from goodminima.train.dual import fit_least_squares
 
-_MOMENTUM = Optimiser(name="SGD", lr=0.1, options={"momentum": 0.9})
-
 # Read by every entry that trains the pair: `images` None for all; `blocks` and `width` of the ResNet.
 PAIR: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {"images": 100, "blocks": 1, "width": 8, "epochs": 12, "batch": 20},
-    "laptop": {"images": 5000, "blocks": 1, "width": 24, "epochs": 10, "batch": 64},
-    "paper": {"images": None, "blocks": 3, "width": 16, "epochs": 200, "batch": 128},
+    "smoke": {"images": 100, "blocks": 1, "width": 8, "epochs": 12, "batch": 20, "lr": 0.1},
+    "laptop": {"images": 5000, "blocks": 1, "width": 24, "epochs": 30, "batch": 32, "lr": 0.03},
+    "paper": {"images": None, "blocks": 3, "width": 16, "epochs": 200, "batch": 128, "lr": 0.1},
 }
 
 
@@ -98,7 +96,7 @@ def _recipe(settings: Mapping[str, Any]) -> Recipe:
     return Recipe(
         epochs=settings["epochs"],
         batch_size=settings["batch"],
-        optimiser=_MOMENTUM,
+        optimiser=Optimiser(lr=settings["lr"], options={"momentum": 0.9}),
         schedule=Cosine() if few else Steps(at=(100, 150), factor=0.1),
         weight_decay=0.0 if few else 1e-4,
         augment=None if few else CropFlip(pad=4),
