@@ -38,7 +38,7 @@ def outlines(
 
 def length_between(classes: UInt8[np.ndarray, "m n"], lead: Float[np.ndarray, "m n"], extent: Extent) -> float:
     """Length of all lines between classes: each of them is an outline of two."""
-    lines = [line for label in np.unique(classes) for line in outlines(classes, lead, extent, label=label)]
+    lines = [line for label in np.unique(classes).tolist() for line in outlines(classes, lead, extent, label=label)]
     return sum(float(np.hypot(*np.diff(line, axis=0).T).sum()) for line in lines) / 2
 
 
