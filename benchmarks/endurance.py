@@ -32,7 +32,7 @@ def main() -> None:
     task = few_shot(load_images(arguments.data), num_samples=4, num_classes=2, seed=0)
     tenths, memory = [0] * 10, []
 
-    def listen(guesses: int, hits: tuple[int, ...]) -> None:
+    def callback(guesses: int, hits: tuple[int, ...]) -> None:
         tenth = min(9, (guesses - 1) * 10 // arguments.guesses)
         tenths[tenth] = hits[0] - sum(tenths[:tenth])
         if len(memory) <= tenth:
@@ -42,7 +42,7 @@ def main() -> None:
     begin = time.perf_counter()
     found = guess_and_check(
         LeNet(width=0.5), task, accept=Fits(loss_below=0.65), wanted=math.inf, keep=10, budget=arguments.guesses,
-        threads=os.cpu_count() or 1, chunk=50_000, listen=listen,
+        threads=os.cpu_count() or 1, chunk=50_000, callback=callback,
     )  # fmt: skip
     seconds, tenth = time.perf_counter() - begin, found.guesses // 10
     table = [[tenths[0], tenth - tenths[0]], [tenths[-1], tenth - tenths[-1]]]

@@ -65,7 +65,7 @@ def measure(
 
 def _record(n: int, split: Split, seconds: float) -> Record:
     volume, runs = split.log_volume, len(split.runs)
-    logs = np.array([run.readings[0].log_volume for run in split.runs])
+    logs = np.array([run.estimates[0].log_volume for run in split.runs])
     spread = float(logs.std(ddof=1)) if np.isfinite(logs).all() else None
     guesses = None if spread is None else _guesses(logs, spread)
     per_guess = None if guesses is None else guesses * runs / split.evaluations

@@ -1,4 +1,4 @@
-"""Fit a hundred digits without a gradient, then the same search as an optimiser in an ordinary training loop."""
+"""Fit a hundred digits without a gradient, then the same search as an optimizer in an ordinary training loop."""
 
 import torch
 import torch.nn.functional as F
@@ -17,4 +17,4 @@ optimizer = gm.PatternSearch(model.parameters(), radius=1.0)
 for _ in range(200):
     loss = optimizer.step(lambda: F.cross_entropy(model(points.x), points.y))
 right = (model(points.x).argmax(1) == points.y).double().mean()
-print(f"the optimiser's loss {torch.as_tensor(loss).item():.3f}, {right:.0%} of the wedge right")
+print(f"the optimizer's loss {torch.as_tensor(loss).item():.3f}, {right:.0%} of the wedge right")

@@ -20,8 +20,8 @@ def bowl(theta: torch.Tensor) -> torch.Tensor:
 
 truth = 30 * math.log(0.2 * math.pi) - math.lgamma(31) - 0.5 * axes.log().sum()
 print(f"the bowl: log V = {truth:.3f}")
-print(f"  even:  {gm.basin_of(bowl, centre)}")
-print(f"  aimed: {gm.basin_of(bowl, centre, proposal=gm.LowRank(root, damping=1e-6))}")
+print(f"  even:  {gm.basin_volume_of(bowl, centre)}")
+print(f"  aimed: {gm.basin_volume_of(bowl, centre, proposal=gm.LowRank(root, damping=1e-6))}")
 
 # A trained net: a single ray carries the mean, and the basin says so. Its geometric mean radius does not hang on one ray.
 digits = gm.few_shot(gm.load_images("digits"), num_samples=32, num_classes=2, seed=0).train

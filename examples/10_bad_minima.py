@@ -20,12 +20,12 @@ class Mine(nn.Module):
 
 torch.manual_seed(0)
 start, task = Mine(), gm.few_shot(gm.load_images("digits"), num_samples=100, num_classes=10, seed=0)
-plain = gm.Recipe(epochs=40, batch_size=20, optimiser=gm.Optimiser(lr=0.02), schedule=gm.Steps())
-fast = replace(plain, optimiser=gm.Optimiser(lr=0.1))
+plain = gm.Recipe(epochs=40, batch_size=20, optimizer=gm.OptimizerConfig(lr=0.02), schedule=gm.MultiStep())
+fast = replace(plain, optimizer=gm.OptimizerConfig(lr=0.1))
 bad = gm.adversarial_init(start, task, replicas=20, recipe=fast)  # true labels are not looked at
 print(f"random labels: {bad.last.train_accuracy:.0%} of {20 * 100} by heart after {bad.last.number} epochs")
 
-helped = replace(plain, optimiser=gm.Optimiser(lr=0.02, options={"momentum": 0.9}), weight_decay=0.02)
+helped = replace(plain, optimizer=gm.OptimizerConfig(lr=0.02, options={"momentum": 0.9}), weight_decay=0.02)
 helped = replace(helped, augment=gm.CropFlip(pad=2, flip=False, fill=-0.94))  # a mirrored digit is none
 for words, net, recipe in (
     ("plain SGD from a random start", start, plain),

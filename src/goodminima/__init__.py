@@ -22,7 +22,7 @@ _HOMES = {
         "hessian_eigenpairs", "line", "parameters_of", "pca", "plane", "random_directions", "surface", "tsne",
     ),
     "goodminima.measure": (
-        "Margins", "SpectralNorm", "fgsm_accuracy", "folded", "frobenius_norm", "logit_margins", "path_norm",
+        "Margins", "SpectralNorm", "fgsm_accuracy", "fold_batch_norm", "frobenius_norm", "logit_margins", "path_norm",
         "relative_distance", "spectral_norm_product", "spectral_norms",
     ),
     "goodminima.nets": (
@@ -36,18 +36,18 @@ _HOMES = {
     ),
     "goodminima.tasks": (
         "DataError", "Episodes", "Examples", "FreshRolls", "ImageData", "Task", "base_and_novel", "boundary_probe",
-        "draw_episodes", "few_shot", "load_images", "of_classes", "rings", "slab", "swiss_roll", "two_gaussians", "wedge",
-        "whole", "with_extra",
+        "draw_episodes", "few_shot", "load_images", "class_task", "rings", "slab", "swiss_roll", "two_gaussians", "wedge",
+        "full_task", "with_extra",
     ),
     "goodminima.train": (
-        "Constant", "Cosine", "CropFlip", "ExtraBatches", "Extractor", "Fit", "LBFGSArmijo", "Optimiser", "PatternSearch",
-        "PoisonedAdam", "PoisonedObjective", "ProxProp", "RandomGreedy", "Recipe", "SGD", "Steps", "Trained",
+        "Constant", "Cosine", "CropFlip", "ExtraBatches", "Extractor", "Fit", "LBFGSArmijo", "OptimizerConfig", "PatternSearch",
+        "PoisonedAdamConfig", "PoisonedObjective", "ProxProp", "RandomGreedy", "Recipe", "SGDConfig", "MultiStep", "TrainedBins",
         "adversarial_init", "fit", "fit_least_squares", "fit_softmax", "fitted", "poison", "poison_together", "poisoned_loss",
         "poisoned_sgd", "pretrain", "pretrained_features", "query_accuracy", "reverse_cross_entropy", "ridge_heads", "sgd_heads",
         "svm_heads", "train", "train_into_bins",
     ),
     "goodminima.volume": (
-        "Basin", "Count", "Diagonal", "Isotropic", "LogVolume", "LowRank", "PcnMoves", "Split", "basin_of",
+        "Basin", "Count", "Diagonal", "Isotropic", "LogVolume", "LowRank", "BlockMoves", "Split", "basin_volume_of",
         "basin_volume", "split_volume", "volume_where",
     ),
 }  # fmt: skip

@@ -238,7 +238,7 @@ def _run_one(experiment: "Experiment", store: "Store", workers: int | None, **as
 
     try:
         with LiveLine() as live:
-            report = run_experiment(experiment, store=store, executor=_executor(workers), listen=live, **asked)
+            report = run_experiment(experiment, store=store, executor=_executor(workers), observer=live, **asked)
     except RunInterrupted as interrupted:
         _tell_failures(interrupted.report.failures, store)
         _tell(_stopped(interrupted.report))

@@ -26,7 +26,7 @@ def trainings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_cell_of_the_smallest_scale_runs(experiment: Experiment, cell: Cell, trainings: Path) -> None:
     heard: list[Progress] = []
     keep = trainings / experiment.name.partition("/")[0] / (experiment.data or "toy")
-    outcome = experiment.run_cell(cell, _context(experiment, report=heard.append, keep=keep))
+    outcome = experiment.run_cell(cell, _context(experiment, callback=heard.append, trainings=keep))
     assert outcome.values
     assert set(outcome.values) <= set(cell.measures)
     if experiment.percent:

@@ -1,4 +1,4 @@
-"""Table 5: one set of features and of episodes for all optimisers, compared episode by episode."""
+"""Table 5: one set of features and of episodes for all optimizers, compared episode by episode."""
 
 import math
 from dataclasses import replace
@@ -68,7 +68,7 @@ def test_a_replicate_has_episodes_of_its_own_and_the_features_of_all(monkeypatch
 
 def test_progress_goes_up_to_the_last_episode() -> None:
     heard: list[Progress] = []
-    _run("1-shot/pattern", replace(CONTEXT, report=heard.append))
+    _run("1-shot/pattern", replace(CONTEXT, callback=heard.append))
     assert [progress.done for progress in heard if progress.unit == "episodes"] == list(range(1, 21))
 
 

@@ -37,16 +37,16 @@ def test_the_whole_zoo_fits_every_training_image(cell: str) -> None:
 
 
 def test_entries_load_each_others_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = [run("huang2020/table1", cell, keep=tmp_path) for cell in ("adam", "lbfgs", "linear")]
-    pair = [run("huang2020/linear_vs_resnet", cell, keep=tmp_path) for cell in ("linear", "resnet")]
+    first = [run("huang2020/table1", cell, trainings=tmp_path) for cell in ("adam", "lbfgs", "linear")]
+    pair = [run("huang2020/linear_vs_resnet", cell, trainings=tmp_path) for cell in ("linear", "resnet")]
 
     def untouched(*arguments: object, **options: object) -> None:
         raise AssertionError("trained again")
 
     monkeypatch.setattr(fits, "fit_softmax", untouched)
     monkeypatch.setattr("goodminima.train.training.Training.epoch", untouched)
-    right = [run("huang2020/figure2", f"right/{cell}", keep=tmp_path) for cell in ("adam", "lbfgs", "linear")]
-    left = [run("huang2020/figure2", f"left/{cell}", keep=tmp_path) for cell in ("linear", "resnet")]
+    right = [run("huang2020/figure2", f"right/{cell}", trainings=tmp_path) for cell in ("adam", "lbfgs", "linear")]
+    left = [run("huang2020/figure2", f"left/{cell}", trainings=tmp_path) for cell in ("linear", "resnet")]
     assert [each.values for each in right] == [each.values for each in first]
     assert [each.values for each in left] == [each.values for each in pair]
 
@@ -77,7 +77,7 @@ def test_sizes_are_those_of_the_paper() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_published_recipes_take_a_step(name: str) -> None:
-    """Two images, a VGG13 of the least width: the optimisers exist, take their options, and move."""
+    """Two images, a VGG13 of the least width: the optimizers exist, take their options, and move."""
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     images = Examples(x, torch.tensor([0, 1]))
     task = Task(train=images, test=images, num_classes=2, name="n", origin="o")

@@ -15,12 +15,12 @@ from goodminima.experiments.huang2020.figure5_svhn import FIGURE5_SVHN
 from goodminima.experiments.huang2020.figure7 import FIGURE7
 from goodminima.experiments.huang2020.images import basin_around, loss_at, minimum, probe_of, task_of
 from goodminima.nets import ThinResNet
-from goodminima.volume import basin_of, basin_volume
+from goodminima.volume import basin_volume, basin_volume_of
 
 
 def smoke(keep: Path | None = None) -> Context:
     settings = FIGURE4.scales["smoke"].settings
-    return Context(experiment="e", scale_settings=settings, replicate=0, seed=0, data="digits", keep=keep)
+    return Context(experiment="e", scale_settings=settings, replicate=0, seed=0, data="digits", trainings=keep)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_a_minimum_is_trained_once_for_all_figures(context: Context, monkeypatch
     task = task_of(context)
     first = minimum(context, task, 0.5)
     heard = []
-    again = minimum(replace(context, experiment="another", report=heard.append), task, 0.5)
+    again = minimum(replace(context, experiment="another", callback=heard.append), task, 0.5)
     assert heard == []
     assert all(map(torch.equal, first.net.state_dict().values(), again.net.state_dict().values()))
     assert FIGURE7.scales["laptop"].settings.items() >= images.SETTINGS["laptop"].items()
@@ -57,7 +57,7 @@ def test_good_and_bad_differ_in_nothing_but_beta_and_both_fit(context: Context) 
 def test_rays_are_those_of_basin_volume(context: Context) -> None:
     net, probe = minimum(context, task_of(context), 0.0).net, probe_of(task_of(context), context)
     heard = []
-    ours = basin_around(replace(context, report=heard.append), net, probe, cutoffs=[0.1, 1.0], rays=4, seed=3)
+    ours = basin_around(replace(context, callback=heard.append), net, probe, cutoffs=[0.1, 1.0], rays=4, seed=3)
     wanted = basin_volume(net, probe, cutoff=[0.1, 1.0], num_rays=4, seed=3, batch_norm="eval")
     np.testing.assert_allclose(ours.radii, wanted.radii, rtol=2e-4)
     assert ours.dimension == wanted.dimension
@@ -67,7 +67,7 @@ def test_rays_are_those_of_basin_volume(context: Context) -> None:
 
 def test_statistics_are_those_of_a_ball_and_missing_below_the_minimum() -> None:
     def measure(cutoffs: list[float]):
-        return basin_of(lambda theta: 0.3 + theta.norm(dim=1), torch.zeros(3), cutoff=cutoffs, num_rays=20)
+        return basin_volume_of(lambda theta: 0.3 + theta.norm(dim=1), torch.zeros(3), cutoff=cutoffs, num_rays=20)
 
     found = dict(zip(STATISTICS, statistics_below(measure, loss=0.3, cutoffs=(0.1, 0.3, 2.3)), strict=True))
     assert all(np.isnan(values[:2]).all() for values in found.values())

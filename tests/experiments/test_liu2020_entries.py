@@ -22,7 +22,7 @@ def cell_of(experiment: Experiment, name: str) -> Cell:
 def context_of(experiment: Experiment, keep: Path | None = None, **changes) -> Context:
     settings = experiment.scales["smoke"].settings
     given = {"experiment": experiment.name, "scale_settings": settings, "replicate": 0, "seed": 1000}
-    return Context(**(given | {"data": experiment.data, "keep": keep} | changes))
+    return Context(**(given | {"data": experiment.data, "trainings": keep} | changes))
 
 
 def test_the_claims_of_table1_hold_for_the_rows_that_the_paper_prints() -> None:
@@ -105,7 +105,7 @@ def test_what_the_paper_runs_on_its_four_nets_runs_on_one_small_net_here() -> No
 def test_the_four_settings_of_figure1_share_points_and_random_labels(tmp_path: Path) -> None:
     heard: list[Progress] = []
     experiment = figure1.FIGURE1
-    context = context_of(experiment, tmp_path, seed=1002, report=heard.append)  # soon fitted
+    context = context_of(experiment, tmp_path, seed=1002, callback=heard.append)  # soon fitted
     found = {cell.name: experiment.run_cell(cell, context) for cell in experiment.cells}
     random, labels = found["random"], found["random-labels"]
     np.testing.assert_array_equal(random.arrays["x"], labels.arrays["x"])

@@ -17,8 +17,8 @@ def test_a_mode_has_the_heuristics_that_it_is_named_after(data: str, mode: str) 
     recipe, decay = PAPER[data].recipe(mode), 1e-4 if data == "cinic10" else 5e-4
     assert (recipe.augment is not None) == ("DA" in mode or mode == "SOTA")
     assert recipe.weight_decay == (decay if "l2" in mode or mode == "SOTA" else 0.0)
-    assert recipe.optimiser.options == ({"momentum": 0.9} if "momentum" in mode or mode == "SOTA" else {})
-    assert (recipe.optimiser.name, recipe.batch_size) == ("SGD", 128)
+    assert recipe.optimizer.options == ({"momentum": 0.9} if "momentum" in mode or mode == "SOTA" else {})
+    assert (recipe.optimizer.name, recipe.batch_size) == ("SGD", 128)
 
 
 @pytest.mark.parametrize(

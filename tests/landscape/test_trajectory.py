@@ -8,7 +8,7 @@ from torch import nn
 
 from goodminima.landscape import Trajectory, distances, parameters_of, pca, tsne
 from goodminima.nets import MLP
-from goodminima.train import SGD, train
+from goodminima.train import SGDConfig, train
 
 
 def on_a_plane(count: int, size: int) -> tuple[torch.Tensor, np.ndarray]:
@@ -44,7 +44,7 @@ def test_snapshots_of_a_training() -> None:
     torch.manual_seed(0)
     net, batch = MLP(in_features=6, hidden=(4,), num_classes=3), six_numbers()
     start = torch.stack([parameters_of(net), 2 * parameters_of(net)])
-    sgd = SGD(lr=0.1, epochs=6, batch_size=8)
+    sgd = SGDConfig(lr=0.1, epochs=6, batch_size=8)
     found = Trajectory.of(train(net, batch, start, sgd=sgd, seed=0), member=1, every=2)
     assert found.when.tolist() == [0, 2, 4, 5]
     course = list(train(net, batch, start, sgd=sgd, seed=0))

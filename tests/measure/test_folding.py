@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from tiny_nets import Dense, Residual, lived
 from torch import nn
 
-from goodminima.measure import folded
+from goodminima.measure import fold_batch_norm
 from goodminima.nets import DenseNet40, ResNet12, ResNet18, SmallConv
 
 MAKERS = {
@@ -54,7 +54,7 @@ def test_folded_net_is_the_net_in_eval_mode_without_batch_norm(name: str) -> Non
     net = lived(make())
     x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1))
     before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
-    found = folded(net)
+    found = fold_batch_norm(net)
     assert not found.training
     assert _num_norms(found) == 0
     assert net.training
@@ -67,7 +67,7 @@ def test_folded_net_is_the_net_in_eval_mode_without_batch_norm(name: str) -> Non
 def test_a_batch_norm_that_cannot_be_folded_stays(make: type[nn.Module], left: int, shape: tuple[int, ...]) -> None:
     net = lived(make()).double()
     x = torch.randn(4, *shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    found = folded(net)
+    found = fold_batch_norm(net)
     assert _num_norms(found) == left
     torch.testing.assert_close(found(x), net.eval()(x))
 
@@ -75,7 +75,7 @@ def test_a_batch_norm_that_cannot_be_folded_stays(make: type[nn.Module], left: i
 def test_of_a_densenet_only_the_norm_within_each_layer_is_folded() -> None:
     net = lived(DenseNet40(growth=2)).double()
     x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    found = folded(net)
+    found = fold_batch_norm(net)
     # First in its layer, in a transition or in front of the pooling: 18 + 2 + 1. The others are behind a convolution,
     # as is the very first, but what that one reads the concatenation reads as well.
     assert _num_norms(found) == 21
@@ -85,11 +85,11 @@ def test_of_a_densenet_only_the_norm_within_each_layer_is_folded() -> None:
 def test_without_batch_norm_nothing_has_to_be_traced() -> None:
     net = nn.Sequential(_Branching(), nn.Linear(2, 2)).double()
     x = torch.randn(3, 2, dtype=torch.float64)
-    assert torch.equal(folded(net)(x), net(x))
+    assert torch.equal(fold_batch_norm(net)(x), net(x))
 
 
 def test_what_cannot_be_folded_is_named() -> None:
     with pytest.raises(ValueError, match=r"Sequential cannot be traced by torch\.fx, so BatchNorm is not folded"):
-        folded(nn.Sequential(_Branching(), nn.BatchNorm1d(2)))
+        fold_batch_norm(nn.Sequential(_Branching(), nn.BatchNorm1d(2)))
     with pytest.raises(ValueError, match="BatchNorm 1 has no running statistics"):
-        folded(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, track_running_stats=False)))
+        fold_batch_norm(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, track_running_stats=False)))

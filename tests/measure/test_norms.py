@@ -10,7 +10,7 @@ from paths import Units, choices
 from tiny_nets import Dense, Residual, lived
 from torch import nn
 
-from goodminima.measure import folded, frobenius_norm, path_norm
+from goodminima.measure import fold_batch_norm, frobenius_norm, path_norm
 from goodminima.nets import ResNet12, ResNet18
 
 BOTH = pytest.mark.parametrize(("order", "biases"), [(1, True), (1, False), (2, True), (2, False)])
@@ -143,7 +143,7 @@ def test_rescaling_what_relu_and_batch_norm_let_pass_changes_nothing(order: int)
 
 def test_a_folded_net_has_the_same_path_norm() -> None:
     net = lived(ResNet12(width=1 / 32, num_classes=2)).double()
-    assert math.isclose(path_norm(folded(net), (3, 16, 16)), path_norm(net, (3, 16, 16)), rel_tol=1e-12)
+    assert math.isclose(path_norm(fold_batch_norm(net), (3, 16, 16)), path_norm(net, (3, 16, 16)), rel_tol=1e-12)
 
 
 def test_zeroing_the_shortcut_alone_takes_paths_away() -> None:

@@ -62,7 +62,7 @@ class Lesson:
             "lr": self.lr,
             "momentum": self.momentum,
             "bins": [(fits.loss_above, fits.loss_below, room) for fits in self.fits],
-            "listen": lambda ended, hits: None,
+            "callback": lambda ended, hits: None,
         }
         return training.train(program_of(stack), self.shape, theta, **(given | changes))
 
@@ -71,7 +71,7 @@ class Lesson:
         net = self.net.double()
         nn.utils.vector_to_parameters(torch.from_numpy(start).double(), net.parameters())
         x, y = torch.from_numpy(self.x).double(), torch.from_numpy(self.y)
-        optimiser = torch.optim.SGD(net.parameters(), lr=self.lr, momentum=self.momentum)
+        optimizer = torch.optim.SGD(net.parameters(), lr=self.lr, momentum=self.momentum)
         pending, frozen = dict(enumerate(self.fits)), {}
         for rows in [*self.batches, None]:
             with torch.no_grad():
@@ -84,9 +84,9 @@ class Lesson:
                     if loss > fits.loss_above:
                         frozen[which] = nn.utils.parameters_to_vector(net.parameters()).detach().numpy().copy()
             if rows is not None:
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 F.cross_entropy(net(x[rows]), y[rows]).backward()
-                optimiser.step()
+                optimizer.step()
         net.float()
         return frozen
 
@@ -238,13 +238,13 @@ def long_lesson() -> Lesson:
 def test_a_long_training_reports_and_stops_where_the_listener_raises():
     heard = []
 
-    def listen(ended: int, hits: list[int]) -> None:
+    def callback(ended: int, hits: list[int]) -> None:
         heard.append((ended, hits))
         raise InterruptedError
 
     lesson = long_lesson()
     with pytest.raises(InterruptedError):
-        lesson.train(lesson.theta(2), listen=listen)
+        lesson.train(lesson.theta(2), callback=callback)
     assert heard == [(0, [0, 0, 0, 0])]
 
 

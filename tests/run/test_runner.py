@@ -11,7 +11,7 @@ from goodminima.experiments.experiment import Experiment, Outcome, Scale
 from goodminima.run import (
     BadOption,
     InlineExecutor,
-    Listener,
+    Observer,
     Plan,
     ProcessExecutor,
     RunInterrupted,
@@ -26,7 +26,7 @@ from goodminima.run.results import identity_of
 from goodminima.tasks import DataError
 
 
-class Recorder(Listener):
+class Recorder(Observer):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ def test_a_second_run_computes_nothing(store: Store):
     first = run(TOY, store=store, scale="smoke")
     assert (first.wanted, first.skipped, first.computed, first.failures) == (9, 0, 9, ())
     recorder = Recorder()
-    second = run(TOY, store=store, scale="smoke", listen=recorder)
+    second = run(TOY, store=store, scale="smoke", observer=recorder)
     assert (second.wanted, second.skipped, second.computed, second.stored) == (9, 9, 0, 9)
     assert recorder.plan is not None
     assert recorder.plan.stored == 9
@@ -98,7 +98,7 @@ def test_replicate_major_order_with_the_slowest_cell_first(store: Store):
         return Outcome(values={"low": 0.5})
 
     recorder = Recorder()
-    run(make("SLEEPY", run_cell), store=store, scale="smoke", replicates=2, listen=recorder)
+    run(make("SLEEPY", run_cell), store=store, scale="smoke", replicates=2, observer=recorder)
     assert [replicate for _, replicate in recorder.order] == [0, 0, 0, 1, 1, 1]
     assert [cell for cell, _ in recorder.order[:3]] == ["n=2/a", "n=2/b", "n=4/a"]
     assert recorder.order[3][0] == "n=2/b"
@@ -171,7 +171,7 @@ def test_what_another_run_has_claimed_is_left_to_it_and_waited_for(store: Store,
     reports = []
 
     def second_run() -> None:
-        reports.append(run(TOY, store=store, scale="smoke", replicates=2, listen=recorder))
+        reports.append(run(TOY, store=store, scale="smoke", replicates=2, observer=recorder))
 
     with Claims(store) as other:
         assert other.take(theirs)
@@ -191,7 +191,7 @@ def test_two_runs_at_once_share_the_work(tmp_path: Path):
     recorders = [Recorder(), Recorder()]
 
     def one(recorder: Recorder) -> None:
-        run(TOY, store=Store(path), scale="laptop", listen=recorder)
+        run(TOY, store=Store(path), scale="laptop", observer=recorder)
 
     threads = [threading.Thread(target=one, args=(recorder,)) for recorder in recorders]
     for thread in threads:
@@ -225,7 +225,7 @@ def test_a_bad_option_is_named(store: Store, options: dict, option: str, message
 def test_data_that_cannot_be_loaded_stop_a_run_before_it_starts(store: Store):
     recorder = Recorder()
     with pytest.raises(DataError):
-        run(WITH_DATA, store=store, scale="smoke", data="./no/such/folder", listen=recorder)
+        run(WITH_DATA, store=store, scale="smoke", data="./no/such/folder", observer=recorder)
     assert recorder.plan is None
 
 

@@ -15,9 +15,9 @@ GROUP = Group(experiment="liu2020/table2", scale="smoke", data="digits", seed=0,
 
 def write_a_word(cell: Cell, context: Context) -> Outcome:
     """Leaves a file where shared trainings are kept."""
-    assert context.keep is not None
-    context.keep.mkdir(parents=True, exist_ok=True)
-    (context.keep / cell.name.replace("/", "-")).write_text(context.experiment)
+    assert context.trainings is not None
+    context.trainings.mkdir(parents=True, exist_ok=True)
+    (context.trainings / cell.name.replace("/", "-")).write_text(context.experiment)
     return Outcome(values={"low": 0.5})
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from goodminima.population import generator
+from goodminima.core import generator
 from goodminima.search import GreedyRule, PatternRule
 from goodminima.tasks import Examples
 

@@ -7,14 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goodminima.core.order import Order
 from goodminima.nets import MLP
 from goodminima.population import Cube
-from goodminima.population.order import Order
 from goodminima.search import local
-from goodminima.search.local import AbstractMoves, State, init, step
+from goodminima.search.greedy import NoisePerturbations
+from goodminima.search.local import AbstractPerturbations, SearchState, init, step
 from goodminima.search.objective import AbstractObjective, TorchObjective, objective_of
-from goodminima.search.pattern_search import PatternMoves
-from goodminima.search.random_greedy import NoiseMoves
+from goodminima.search.pattern import PatternPerturbations
 from goodminima.search.starts import drawn_start
 from goodminima.tasks import Examples
 
@@ -23,9 +23,9 @@ EXAMPLES = Examples(torch.randn(10, 3, generator=torch.Generator().manual_seed(0
 THETA = drawn_start(NET, Cube(1.0), seed=0, member=0, device="cpu")
 OBJECTIVES = {"fastest": objective_of(NET, EXAMPLES, THETA), "torch": TorchObjective.of(NET, EXAMPLES, THETA)}
 MOVES = {
-    "pattern": PatternMoves(Order.begin(2 * len(THETA), seed=1, stream=0), proceed=False),
-    "proceeding": PatternMoves(Order.begin(2 * len(THETA), seed=1, stream=0), proceed=True),
-    "noise": NoiseMoves(patience=11, seed=1),
+    "pattern": PatternPerturbations(Order.begin(2 * len(THETA), seed=1, stream=0), proceed=False),
+    "proceeding": PatternPerturbations(Order.begin(2 * len(THETA), seed=1, stream=0), proceed=True),
+    "noise": NoisePerturbations(patience=11, seed=1),
 }
 
 
@@ -35,16 +35,18 @@ def objective(request: pytest.FixtureRequest) -> AbstractObjective:
 
 
 @pytest.fixture(params=MOVES.values(), ids=MOVES.keys())
-def moves(request: pytest.FixtureRequest) -> AbstractMoves:
+def moves(request: pytest.FixtureRequest) -> AbstractPerturbations:
     return request.param
 
 
-def _numbers(state: State) -> tuple:
+def _numbers(state: SearchState) -> tuple:
     counts = (state.failures, state.candidates, state.steps, state.halvings)
     return (*state.theta.tolist(), state.loss, state.right, state.radius, *counts, *state.moves.names(9).tolist())
 
 
-def _after(objective: AbstractObjective, state: State, candidates: int, widths: list[int], best_of: int = 1) -> State:
+def _after(
+    objective: AbstractObjective, state: SearchState, candidates: int, widths: list[int], best_of: int = 1
+) -> SearchState:
     """The state after so many candidates, looked at by turns as far ahead as `widths` say."""
     turn = 0
     while state.candidates < candidates:
@@ -87,7 +89,7 @@ def test_how_many_candidates_memory_holds_decides_nothing(objective, moves, monk
 
 
 def test_noise_is_the_draws_of_the_seed_in_any_portions() -> None:
-    moves, theta = NoiseMoves(patience=100, seed=3), torch.zeros(70)
+    moves, theta = NoisePerturbations(patience=100, seed=3), torch.zeros(70)
     together = moves.applied(theta, 1.0, moves.names(50))
     for start, stop in ((0, 1), (15, 17), (16, 32), (3, 50)):
         part = moves.after(start, accepted=False, halved=False)

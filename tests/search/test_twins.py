@@ -8,9 +8,9 @@ from torch import nn
 from goodminima.nets import MLP, LeNet, LinearModel
 from goodminima.population import Cube
 from goodminima.search import GreedyRule, PatternRule
-from goodminima.search.descent import Engine
-from goodminima.search.pattern_search import pattern_engine
-from goodminima.search.random_greedy import greedy_engine
+from goodminima.search.greedy import greedy_engine
+from goodminima.search.loop import Engine
+from goodminima.search.pattern import pattern_engine
 from goodminima.search.starts import drawn_start
 from goodminima.tasks import Examples
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_images import counted_images
 
-from goodminima.tasks import DataError, ImageData, few_shot, load_images, of_classes, whole
+from goodminima.tasks import DataError, ImageData, class_task, few_shot, full_task, load_images
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_task_of_many_classes_has_a_short_name() -> None:
 
 
 def test_whole_keeps_every_image_and_its_label(images: ImageData) -> None:
-    task = whole(images)
+    task = full_task(images)
     assert numbers(images, task.train.x) == list(range(100))
     assert torch.equal(task.train.y, images.train_y)
     assert torch.equal(task.test.y, images.test_y)
@@ -134,17 +134,17 @@ def test_a_few_of_sixty_thousand_take_milliseconds() -> None:
 
 
 def test_given_classes_are_taken_in_their_order(images: ImageData) -> None:
-    task = of_classes(images, classes=(3, 1), per_class=5, seed=2)
+    task = class_task(images, classes=(3, 1), per_class=5, seed=2)
     chosen = numbers(images, task.train.x)
     assert images.train_y[chosen].tolist() == [3, 1] * 5
     assert len(set(chosen)) == 10
     assert images.test_y[numbers(images, task.test.x)].tolist() == [3] * 5 + [1] * 3
     again = few_shot(images, num_samples=10, num_classes=2, seed=7)
     old = images.train_y[numbers(images, again.train.x)][:2].tolist()
-    assert torch.equal(again.train.x, of_classes(images, classes=old, per_class=5, seed=7).train.x)
+    assert torch.equal(again.train.x, class_task(images, classes=old, per_class=5, seed=7).train.x)
 
 
 @pytest.mark.parametrize(("classes", "per_class"), [((1,), 1), ((0, 0), 1), ((0, 5), 1), ((-1, 2), 1), ((0, 1), 0)])
 def test_classes_that_there_are_not(images: ImageData, classes: tuple[int, ...], per_class: int) -> None:
-    with pytest.raises(ValueError, match="of_classes: two different classes of 0 to 4"):
-        of_classes(images, classes=classes, per_class=per_class, seed=0)
+    with pytest.raises(ValueError, match="class_task: two different classes of 0 to 4"):
+        class_task(images, classes=classes, per_class=per_class, seed=0)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from goodminima.theory.early_stopping import Population, loud_nuisance
+from goodminima.theory.early_stopping import GaussianPopulation, loud_nuisance
 
 
 def test_without_a_margin_the_error_is_the_angle_over_pi() -> None:
     rng = np.random.default_rng(0)
     variances, teacher, w = rng.uniform(0.5, 2, 7), rng.standard_normal(7), rng.standard_normal((20, 7))
     across = (w * variances) @ teacher / np.sqrt((w**2 @ variances) * (teacher**2 @ variances))
-    found = Population(variances=variances, teacher=teacher, margin=0.0).error(w)
+    found = GaussianPopulation(variances=variances, teacher=teacher, margin=0.0).error(w)
     assert found == pytest.approx(np.arccos(across) / np.pi, abs=1e-14)
 
 
@@ -55,6 +55,6 @@ def test_flipping_turns_labels_alone_and_as_many_as_it_says() -> None:
 
 def test_bad_populations_are_refused() -> None:
     with pytest.raises(ValueError, match="variances above 0"):
-        Population(variances=np.array([1.0, 0.0]), teacher=np.ones(2), margin=0.0)
+        GaussianPopulation(variances=np.array([1.0, 0.0]), teacher=np.ones(2), margin=0.0)
     with pytest.raises(ValueError, match="margin must be at least 0, got -1"):
-        Population(variances=np.ones(2), teacher=np.ones(2), margin=-1)
+        GaussianPopulation(variances=np.ones(2), teacher=np.ones(2), margin=-1)

@@ -9,10 +9,10 @@ from tiny_training import digits, tiny_net
 from torch import nn
 
 from goodminima.tasks import Examples, Task
-from goodminima.train import Optimiser, Recipe, adversarial_init
+from goodminima.train import OptimizerConfig, Recipe, adversarial_init
 from goodminima.train.adversarial import random_labels
 
-RECIPE = Recipe(epochs=60, batch_size=16, optimiser=Optimiser(lr=0.1))
+RECIPE = Recipe(epochs=60, batch_size=16, optimizer=OptimizerConfig(lr=0.1))
 
 
 def colours(count: int = 30, classes: int = 7) -> Task:

@@ -14,13 +14,13 @@ from goodminima.population import Cube, FanOut, Population, native
 from goodminima.search import Fits, Status, bins
 from goodminima.search.screening import interleaved
 from goodminima.tasks import Examples, Task, wedge
-from goodminima.train import SGD, Trained, train_into_bins
+from goodminima.train import SGDConfig, TrainedBins, train_into_bins
 from goodminima.train.sgd import minibatches
 
 BINS = bins((0.55, 0.6, 0.64, 0.66, 0.69))
 
 
-def _alone(net: nn.Module, train: Examples, vector: torch.Tensor, sgd: SGD, fits: Fits, seed: int):
+def _alone(net: nn.Module, train: Examples, vector: torch.Tensor, sgd: SGDConfig, fits: Fits, seed: int):
     """One member for one bin: frozen as soon as it fits with a loss under the bin's upper edge. Float64."""
     member = copy.deepcopy(net).double()
     nn.utils.vector_to_parameters(vector.double(), member.parameters())
@@ -45,8 +45,8 @@ def _alone(net: nn.Module, train: Examples, vector: torch.Tensor, sgd: SGD, fits
     return nn.utils.parameters_to_vector(member.parameters()).detach() if inside else None
 
 
-def _problem() -> tuple[nn.Module, Task, SGD]:
-    return MLP(in_features=2, hidden=(5,)), wedge(seed=3, num_train=5), SGD(lr=0.1, epochs=20, batch_size=2)
+def _problem() -> tuple[nn.Module, Task, SGDConfig]:
+    return MLP(in_features=2, hidden=(5,)), wedge(seed=3, num_train=5), SGDConfig(lr=0.1, epochs=20, batch_size=2)
 
 
 @functools.cache
@@ -69,7 +69,11 @@ def test_one_pass_equals_training_anew_for_each_bin(path: str) -> None:
 
 
 def test_kept_members_fit_and_lie_in_their_bin(path: str) -> None:
-    net, task, sgd = MLP(in_features=2, hidden=(8,)), wedge(seed=1, num_train=5), SGD(lr=0.1, epochs=30, batch_size=2)
+    net, task, sgd = (
+        MLP(in_features=2, hidden=(8,)),
+        wedge(seed=1, num_train=5),
+        SGDConfig(lr=0.1, epochs=30, batch_size=2),
+    )
     found = train_into_bins(net, task, sgd=sgd, start=FanOut(), accept=BINS, wanted=3, keep=3, members=50)
     assert found.status is Status.SOLVED
     for which, frozen in enumerate(found.bins):
@@ -89,9 +93,9 @@ def test_both_paths_freeze_the_same_members(monkeypatch: pytest.MonkeyPatch) -> 
     generator = torch.Generator().manual_seed(3)
     examples = Examples(torch.randn(6, 1, 20, 20, generator=generator), torch.tensor([0, 0, 0, 1, 1, 1]))
     task = Task(train=examples, test=examples, num_classes=2, name="noise", origin="")
-    net, sgd = LeNet(width=0.4, in_shape=(1, 20, 20)), SGD(lr=2e-3, epochs=10, batch_size=4, momentum=0.3)
+    net, sgd = LeNet(width=0.4, in_shape=(1, 20, 20)), SGDConfig(lr=2e-3, epochs=10, batch_size=4, momentum=0.3)
 
-    def train() -> Trained:
+    def train() -> TrainedBins:
         return train_into_bins(
             net, task, sgd=sgd, start=Cube(1.0), accept=(*bins((0.6, 0.65, 0.67, 0.68, 0.69)), Fits()), wanted=1000,
             keep=30, members=25, max_members=90, seed=4,
@@ -108,11 +112,11 @@ def test_both_paths_freeze_the_same_members(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_blocks_are_trained_whole_and_the_budget_ends_it(path: str) -> None:
-    net, task, sgd = MLP(in_features=2, hidden=(5,)), wedge(seed=3), SGD(lr=0.1, epochs=3, batch_size=3)
+    net, task, sgd = MLP(in_features=2, hidden=(5,)), wedge(seed=3), SGDConfig(lr=0.1, epochs=3, batch_size=3)
     heard = []
     found = train_into_bins(
         net, task, sgd=sgd, start=Cube(1.0), accept=(Fits(loss_below=0.01),), members=30, max_members=70,
-        listen=lambda members, hits: heard.append((members, hits)),
+        callback=lambda members, hits: heard.append((members, hits)),
     )  # fmt: skip
     assert found.status is Status.BUDGET_SPENT
     assert found.trained == 70
@@ -129,7 +133,7 @@ def test_members_that_run_off_are_counted(path: str) -> None:
         name="",
         origin="",
     )
-    sgd = SGD(lr=1e30, epochs=3, batch_size=2)
+    sgd = SGDConfig(lr=1e30, epochs=3, batch_size=2)
     found = train_into_bins(
         LinearModel(in_features=2), task, sgd=sgd, start=Cube(1.0), accept=(Fits(loss_below=1e-9),), members=20,
         max_members=20,
@@ -147,14 +151,14 @@ def test_members_that_run_off_are_counted(path: str) -> None:
     ],
 )
 def test_bad_options_are_named(options: dict, message: str) -> None:
-    given = {"accept": (Fits(),), "sgd": SGD(lr=0.1, epochs=1, batch_size=1), "start": Cube()} | options
+    given = {"accept": (Fits(),), "sgd": SGDConfig(lr=0.1, epochs=1, batch_size=1), "start": Cube()} | options
     with pytest.raises(ValueError, match=message):
         train_into_bins(LinearModel(in_features=2), wedge(seed=0), **given)
 
 
 def test_population_of_an_empty_bin_says_so() -> None:
     found = train_into_bins(
-        LinearModel(in_features=2), wedge(seed=0), sgd=SGD(lr=0.1, epochs=1, batch_size=1), start=Cube(),
+        LinearModel(in_features=2), wedge(seed=0), sgd=SGDConfig(lr=0.1, epochs=1, batch_size=1), start=Cube(),
         accept=(Fits(loss_below=0.001),), members=2, max_members=2,
     )  # fmt: skip
     assert isinstance(found.population(), Population)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_training import digits, tiny_net
 
-from goodminima.train import CropFlip, Fit, Optimiser, Recipe, Steps, fit
+from goodminima.train import CropFlip, Fit, MultiStep, OptimizerConfig, Recipe, fit
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills by signal")
 
@@ -20,12 +20,12 @@ RECIPES = {
     "SGD with momentum": Recipe(
         epochs=30,
         batch_size=16,
-        optimiser=Optimiser(lr=0.05, options={"momentum": 0.9}),
-        schedule=Steps(at=(0.5, 0.8)),
+        optimizer=OptimizerConfig(lr=0.05, options={"momentum": 0.9}),
+        schedule=MultiStep(at=(0.5, 0.8)),
         weight_decay=1e-3,
         augment=AUGMENT,
     ),
-    "Adam": Recipe(epochs=30, batch_size=16, optimiser=Optimiser(name="Adam", lr=0.003), augment=AUGMENT),
+    "Adam": Recipe(epochs=30, batch_size=16, optimizer=OptimizerConfig(name="Adam", lr=0.003), augment=AUGMENT),
 }
 
 
@@ -39,7 +39,7 @@ def trained(name: str, file: Path | None, pause: float = 0.0) -> Fit:
         seed=1,
         keep=file,
         keep_every=2,
-        listen=lambda seen, wanted: time.sleep(pause),
+        callback=lambda seen, wanted: time.sleep(pause),
     )
 
 
@@ -50,7 +50,7 @@ def work(name: str, file: Path, pause: float) -> None:
 def started(name: str, file: Path, pause: float) -> BaseProcess:
     # Forked off a server that has imported everything but trained nothing: a start takes milliseconds.
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["goodminima.train.fit", "sklearn.datasets"])
+    server.set_forkserver_preload(["goodminima.train.fitting", "sklearn.datasets"])
     process = server.Process(target=work, args=(name, file, pause))
     process.start()
     return process
@@ -85,7 +85,7 @@ def test_killed_again_and_again_it_ends_in_the_same_weights(name: str, tmp_path:
         seed=1,
         keep=file,
         keep_every=2,
-        listen=lambda seen, wanted: begun.append(seen),
+        callback=lambda seen, wanted: begun.append(seen),
     )
     alone = trained(name, None)
     assert begun[0] > 4 * 2 * 101  # each of the four went on from where the one before was

@@ -1,4 +1,4 @@
-"""Pattern Search and Random Greedy as optimisers: exact minima, the rules, resumption, and what errors leave behind."""
+"""Pattern Search and Random Greedy as optimizers: exact minima, the rules, resumption, and what errors leave behind."""
 
 import io
 from collections.abc import Callable
@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from goodminima.core import generator
+from goodminima.core.order import Order
 from goodminima.nets import MLP
-from goodminima.population import generator
-from goodminima.population.order import Order
 from goodminima.train import PatternSearch, RandomGreedy
 
 MAKERS: dict[str, Callable[..., Optimizer]] = {
@@ -178,7 +178,7 @@ def test_a_loaded_state_is_not_shared(make) -> None:
 
 
 def test_the_closure_may_come_by_its_name(make) -> None:
-    """As Lightning passes it on in manual optimisation, through a copy of the optimiser's attributes."""
+    """As Lightning passes it on in manual optimization, through a copy of the optimizer's attributes."""
     net, plain = _net(), _net()
     optimizer = make(net.parameters())
     wrapped = object.__new__(type("Wrapped", (type(optimizer),), {}))

@@ -11,25 +11,25 @@ from torch import nn
 from goodminima.nets import MLP, LeNet
 from goodminima.population import Cube, TorchDefault
 from goodminima.tasks import Examples, wedge
-from goodminima.train import SGD, train
+from goodminima.train import SGDConfig, train
 from goodminima.train.sgd import minibatches
 
 
-def _trained_alone(net: nn.Module, examples: Examples, vector: torch.Tensor, sgd: SGD, seed: int) -> torch.Tensor:
+def _trained_alone(net: nn.Module, examples: Examples, vector: torch.Tensor, sgd: SGDConfig, seed: int) -> torch.Tensor:
     member = copy.deepcopy(net).double()
     nn.utils.vector_to_parameters(vector.double(), member.parameters())
-    optimiser = torch.optim.SGD(member.parameters(), lr=sgd.lr, momentum=sgd.momentum)
+    optimizer = torch.optim.SGD(member.parameters(), lr=sgd.lr, momentum=sgd.momentum)
     for _, rows in minibatches(len(examples), sgd, seed):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         F.cross_entropy(member(examples.x[rows].double()), examples.y[rows]).backward()
-        optimiser.step()
+        optimizer.step()
     return nn.utils.parameters_to_vector(member.parameters()).detach()
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_equals_torch_optim_one_member_at_a_time(momentum: float) -> None:
     net, examples = MLP(in_features=2, hidden=(7,)), wedge(seed=0).train
-    sgd = SGD(lr=0.1, epochs=5, batch_size=3, momentum=momentum)
+    sgd = SGDConfig(lr=0.1, epochs=5, batch_size=3, momentum=momentum)
     start = TorchDefault().draw(net, seed=0, indices=np.arange(12, dtype=np.uint64))
     *_, (epoch, end) = train(net, examples, start, sgd=sgd, seed=8)
     assert epoch == 4
@@ -40,7 +40,7 @@ def test_equals_torch_optim_one_member_at_a_time(momentum: float) -> None:
 def test_lenet_follows_the_same_path_in_float64() -> None:
     generator = torch.Generator().manual_seed(0)
     examples = Examples(torch.randn(4, 1, 28, 28, generator=generator).double(), torch.tensor([0, 1, 0, 1]))
-    net, sgd = LeNet(width=0.3), SGD(lr=1e-2, epochs=2, batch_size=2)
+    net, sgd = LeNet(width=0.3), SGDConfig(lr=1e-2, epochs=2, batch_size=2)
     start = TorchDefault().draw(net, seed=0, indices=np.arange(9, dtype=np.uint64)).double()
     *_, (_, end) = train(net, examples, start, sgd=sgd, seed=1)
     for before, after in zip(start, end, strict=True):
@@ -48,7 +48,7 @@ def test_lenet_follows_the_same_path_in_float64() -> None:
 
 
 def test_a_members_path_does_not_depend_on_its_company() -> None:
-    net, examples, sgd = LeNet(width=0.3), wedge_images(), SGD(lr=1e-3, epochs=3, batch_size=2)
+    net, examples, sgd = LeNet(width=0.3), wedge_images(), SGDConfig(lr=1e-3, epochs=3, batch_size=2)
     start = Cube(1.0).draw(net, seed=0, indices=np.arange(40, dtype=np.uint64))
     *_, (_, together) = train(net, examples, start, sgd=sgd, seed=1)
     *_, (_, fewer) = train(net, examples, start[5:25], sgd=sgd, seed=1)
@@ -64,12 +64,12 @@ def test_starts_are_not_changed_in_place() -> None:
     net, examples = MLP(in_features=2, hidden=(3,)), wedge(seed=0).train
     start = Cube(1.0).draw(net, seed=0, indices=np.arange(3, dtype=np.uint64))
     before = start.clone()
-    list(train(net, examples, start, sgd=SGD(lr=0.5, epochs=2, batch_size=4, momentum=0.5), seed=0))
+    list(train(net, examples, start, sgd=SGDConfig(lr=0.5, epochs=2, batch_size=4, momentum=0.5), seed=0))
     assert torch.equal(start, before)
 
 
 def test_every_epoch_sees_every_example_once_and_the_order_is_the_seeds() -> None:
-    sgd = SGD(lr=1.0, epochs=3, batch_size=4)
+    sgd = SGDConfig(lr=1.0, epochs=3, batch_size=4)
     batches = list(minibatches(10, sgd, seed=3))
     assert [len(rows) for _, rows in batches] == [4, 4, 2] * 3
     for epoch in range(3):
@@ -90,4 +90,4 @@ def test_every_epoch_sees_every_example_once_and_the_order_is_the_seeds() -> Non
 )
 def test_bad_settings_are_named(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SGD(**({"lr": 0.1, "epochs": 3, "batch_size": 2} | options))
+        SGDConfig(**({"lr": 0.1, "epochs": 3, "batch_size": 2} | options))

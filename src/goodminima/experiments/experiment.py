@@ -50,7 +50,7 @@ class Cell:
 
     Args:
         name: Unique in the experiment, short, as typed after `--only`: `n=4/gc`.
-        settings: What the experiment's function needs to know: sample count, optimiser, ...
+        settings: What the experiment's function needs to know: sample count, optimizer, ...
         measures: The names of the values that a replicate returns, in the order of the table's columns.
         printed: The paper's value of each measure that it prints.
         claims: What the paper states about a measure; a measure may have a printed value, a claim, both or neither.
@@ -126,8 +126,8 @@ class Context:
         seed: The run's seed.
         data: Name or folder of an image data set; None for experiments on toy data.
         device: Where tensors live.
-        report: Called now and then with a `Progress`.
-        keep: A folder for trainings that several entries share (`experiments.kept`), or None to keep none.
+        callback: Called now and then with a `Progress`.
+        trainings: A folder for trainings that several entries share (`experiments.kept`), or None to keep none.
     """
 
     experiment: str
@@ -136,8 +136,8 @@ class Context:
     seed: int
     data: str | None
     device: str = "cpu"
-    report: Callable[[Progress], None] = silent
-    keep: Path | None = None
+    callback: Callable[[Progress], None] = silent
+    trainings: Path | None = None
 
     def key(self, *words: str | int) -> int:
         """A 63-bit seed that depends on the run's seed, the replicate and `words`, and on nothing else.

@@ -11,7 +11,7 @@ from goodminima.landscape.directions import (
     through,
 )
 from goodminima.landscape.slices import Line, Surface
-from goodminima.landscape.surface import Evaluation, line, plane, surface
+from goodminima.landscape.surfaces import Evaluation, line, plane, surface
 from goodminima.landscape.trajectory import Projection, Trajectory, distances, pca, tsne
 
 __all__ = [

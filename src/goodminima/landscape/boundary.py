@@ -66,7 +66,7 @@ class Regions:
         self, path: Path | str | None = None, *, examples: Examples | None = None, titles: Sequence[str] = ()
     ) -> "Figure":
         """A panel for each classifier, with `examples` on it. Drawn by `report`, which is imported here and only now."""
-        from goodminima.report.landscape import regions
+        from goodminima.landscape.plots import regions
 
         figure = regions(self, examples=examples, titles=titles)
         if path is not None:

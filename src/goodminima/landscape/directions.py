@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
-from goodminima.population.choices import check_choice
+from goodminima.core.checks import check_choice
 from goodminima.population.net_loss import Criterion, cross_entropy_of, member_loss_of
 from goodminima.population.parameters import num_parameters, slots
 from goodminima.population.priors import Gaussian
@@ -163,7 +163,7 @@ def hessian_eigenpairs(
     batch_norm: str = "eval",
     criterion: Criterion = cross_entropy_of,
     seed: int = 0,
-    listen: Callable[[int], None] | None = None,
+    callback: Callable[[int], None] | None = None,
 ) -> Eigenpairs:
     """The directions in which the mean loss over a batch curves most, by Lanczos (ARPACK), in float64.
 
@@ -174,7 +174,7 @@ def hessian_eigenpairs(
         batch_norm: "eval" or "train", as in `loss_of`.
         criterion: The loss of each example.
         seed: Where Lanczos starts.
-        listen: Called after each product with how many there have been.
+        callback: Called after each product with how many there have been.
 
     Cost: about 20 to 100 products, each two forward and two backward passes over the batch.
 
@@ -195,8 +195,8 @@ def hessian_eigenpairs(
             (gradient,) = torch.autograd.grad(loss.of_part(leaf, part).sum() / len(batch), leaf, create_graph=True)
             total += torch.autograd.grad(gradient @ along, leaf)[0]
         products += 1
-        if listen is not None:
-            listen(products)
+        if callback is not None:
+            callback(products)
         return total.cpu().numpy()
 
     start = np.random.default_rng(seed).standard_normal(size)

@@ -21,7 +21,7 @@ _CHUNK_NUMBERS = (
 )
 _CHUNK_POINTS = 128  # activations of a small net stay in cache, and a call comes back soon enough to tell how far it is
 
-Listener = Callable[[int, int], None]
+Callback = Callable[[int, int], None]
 
 
 @final
@@ -63,14 +63,14 @@ class Grid:
 
 @torch.no_grad()
 def evaluate(
-    grid: Grid, loss: Loss, *, listen: Listener | None, keep: Path | None, identity: Sequence[Tensor | str]
+    grid: Grid, loss: Loss, *, callback: Callback | None, keep: Path | None, identity: Sequence[Tensor | str]
 ) -> Float64[np.ndarray, "P"]:
     """The loss at every point; what is not finite stays what it is.
 
     Args:
         grid: The points.
         loss: Of many parameter vectors.
-        listen: Called with the points done and all of them, after each chunk.
+        callback: Called with the points done and all of them, after each chunk.
         keep: A file that holds what is done so far; a call that finds one goes on from there.
         identity: What else losses depend on, so that a file of something else is refused.
     """
@@ -80,8 +80,8 @@ def evaluate(
         losses = np.concatenate([losses, loss(points).double().cpu().numpy()])
         if keep is not None:
             _write(keep, losses, fingerprint)
-        if listen is not None:
-            listen(len(losses), total)
+        if callback is not None:
+            callback(len(losses), total)
     return losses
 
 

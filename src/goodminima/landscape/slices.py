@@ -78,7 +78,7 @@ class Line(_Slice):
 
     def plot(self, path: Path | str | None = None) -> "Figure":
         """A picture, written to `path` where there is one. Drawn by `report`, which is imported here and only now."""
-        from goodminima.report.landscape import lines
+        from goodminima.landscape.plots import lines
 
         return _written(lines({"": self}), path)
 
@@ -119,7 +119,7 @@ class Surface(_Slice):
 
     def plot(self, path: Path | str | None = None) -> "Figure":
         """A picture, written to `path` where there is one. Drawn by `report`, which is imported here and only now."""
-        from goodminima.report.landscape import surfaces
+        from goodminima.landscape.plots import surfaces
 
         return _written(surfaces({"": self}), path)
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
+from goodminima.core.checks import check_choice
 from goodminima.landscape.directions import Direction, parameters_of
-from goodminima.population.choices import check_choice
 
 
 @final
@@ -131,7 +131,7 @@ def tsne(points: Float[Tensor, "P D"], *, perplexity: float = 30.0, seed: int = 
     Args:
         points: Parameter vectors.
         perplexity: About how many neighbours each looks at; below the number of points.
-        seed: Of scikit-learn's optimiser.
+        seed: Of scikit-learn's optimizer.
 
     Reference: van der Maaten, Hinton 2008; Wattenberg, Viégas, Johnson 2016 on how to read it.
     """

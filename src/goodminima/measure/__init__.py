@@ -1,7 +1,7 @@
 """Numbers about one minimum: distances, norms, margins, robustness. Each works on any net."""
 
 from goodminima.measure.distance import relative_distance
-from goodminima.measure.folding import folded
+from goodminima.measure.folding import fold_batch_norm
 from goodminima.measure.margin import Margins, logit_margins
 from goodminima.measure.norms import frobenius_norm, path_norm
 from goodminima.measure.robustness import fgsm_accuracy
@@ -11,7 +11,7 @@ __all__ = [
     "Margins",
     "SpectralNorm",
     "fgsm_accuracy",
-    "folded",
+    "fold_batch_norm",
     "frobenius_norm",
     "logit_margins",
     "path_norm",

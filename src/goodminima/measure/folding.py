@@ -18,7 +18,7 @@ _BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 _TRACING = Lock()
 
 
-def folded(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.Module:
+def fold_batch_norm(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.Module:
     """A copy of `net` in eval mode in which each BatchNorm behind a convolution or linear map is part of its weights.
 
     W' = W gamma / sqrt(var + eps) and b' = (b - mean) gamma / sqrt(var + eps) + beta, a row each an output channel; equal
@@ -36,7 +36,7 @@ def folded(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.Module:
     Reference: Ioffe, Szegedy 2015, section 3.1 (BatchNorm at inference is linear); traced by `torch.fx`.
 
     >>> net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU())
-    >>> folded(net)
+    >>> fold_batch_norm(net)
     Sequential(
       (0): Linear(in_features=2, out_features=3, bias=True)
       (2): ReLU()

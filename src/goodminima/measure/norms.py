@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from goodminima.measure.calls import LINEAR, BatchNormCall, LinearCall, name_of
-from goodminima.measure.folding import folded
+from goodminima.measure.folding import fold_batch_norm
 
 
 def frobenius_norm(net: nn.Module) -> float:
     """||W||_F of all parameters together: the root of the sum of their squares, in float64.
 
-    As they stand, BatchNorm's scales and shifts among them; of `folded(net)`, with BatchNorm in the weights.
+    As they stand, BatchNorm's scales and shifts among them; of `fold_batch_norm(net)`, with BatchNorm in the weights.
 
     Reference: Liu, Papailiopoulos, Achlioptas 2020, section 3.6.
 
@@ -68,7 +68,7 @@ def path_norm(net: nn.Module, in_shape: tuple[int, ...], *, order: int = 2, bias
     """
     if order not in (1, 2):
         raise ValueError(f"path_norm: order must be 1 or 2, got {order!r}")
-    still = folded(net, dtype=torch.float64)
+    still = fold_batch_norm(net, dtype=torch.float64)
     device = next((parameter.device for parameter in still.parameters()), None)
     ones = torch.ones(1, *in_shape, dtype=torch.float64, device=device)
     with torch.no_grad(), _PathWeights(still, order=order, biases=biases):

@@ -22,7 +22,7 @@ def fgsm_accuracy(
     mean: Statistic = 0.0,
     std: Statistic = 1.0,
     pixels: tuple[float, float] | None = (0.0, 1.0),
-    listen: Callable[[int, int], None] | None = None,
+    callback: Callable[[int, int], None] | None = None,
 ) -> Float[Tensor, "E"]:
     """Accuracy on x + epsilon sign(grad_x CE(net, x, y)), for each epsilon, in pixels as they were before standardisation.
 
@@ -38,7 +38,7 @@ def fgsm_accuracy(
         mean: What was subtracted: one number, or one a channel, as `ImageData.statistics` has them.
         std: What it was divided by.
         pixels: Range of the pixels; None for data without one.
-        listen: Called with examples done and examples in all.
+        callback: Called with examples done and examples in all.
 
     Returns:
         Fractions, one an epsilon, float64.
@@ -76,8 +76,8 @@ def fgsm_accuracy(
                 moved = _cut(x + epsilon * direction, x, limits)
                 right[number] += (margins_of(still, moved, y) > 0).sum()
         done += len(y)
-        if listen is not None:
-            listen(done, len(batch))
+        if callback is not None:
+            callback(done, len(batch))
     return right / len(batch)
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from goodminima.measure.calls import LINEAR, BatchNormCall, LinearCall, name_of
-from goodminima.measure.folding import folded
+from goodminima.measure.folding import fold_batch_norm
 
-Listen = Callable[[int, int], None]  # (layers done, layers to do)
+Callback = Callable[[int, int], None]  # (layers done, layers to do)
 
 _TOLERANCE = 1e-10  # of the largest eigenvalue of A'A, relative: a norm is good to half of it
 _DENSE = 64  # inputs up to which a map is written out as a matrix: Lanczos needs some room, and wins nothing there
@@ -29,20 +29,20 @@ class SpectralNorm(NamedTuple):
 
 
 def spectral_norms(
-    net: nn.Module, in_shape: tuple[int, ...], *, listen: Listen | None = None
+    net: nn.Module, in_shape: tuple[int, ...], *, callback: Callback | None = None
 ) -> tuple[SpectralNorm, ...]:
     """The largest singular value of each layer of weights, in the order in which they are called, BatchNorm folded in.
 
     A layer is a linear map from what reaches it to what leaves it, without its bias: a convolution with the stride,
     padding and groups that it has, on maps of the size that it gets there, and not its kernel reshaped to a matrix. A
-    BatchNorm that is not folded (`folded`) is a layer of its own, its norm the largest |scale| of a channel. A layer that
+    BatchNorm that is not folded (`fold_batch_norm`) is a layer of its own, its norm the largest |scale| of a channel. A layer that
     is called twice is listed twice. Projections of residual nets are layers; sums, poolings and padding with anything but
     zeros are not.
 
     Args:
         net: Any net.
         in_shape: Shape of one example, (C, H, W) of an image.
-        listen: Called after each layer.
+        callback: Called after each layer.
 
     Raises:
         ValueError: If some weights of the net are used by none of these layers.
@@ -57,7 +57,7 @@ def spectral_norms(
     >>> [(layer, round(norm, 3)) for layer, norm in spectral_norms(net, (1, 2, 2))]
     [('0', 3.0), ('3', 1.414)]
     """
-    still = folded(net, dtype=torch.float64)
+    still = fold_batch_norm(net, dtype=torch.float64)
     device = next((parameter.device for parameter in still.parameters()), None)
     with torch.no_grad(), _Recorder(still) as recorder:
         still(torch.zeros(1, *in_shape, dtype=torch.float64, device=device))
@@ -65,12 +65,12 @@ def spectral_norms(
     norms = []
     for name, call in recorder.calls:
         norms.append(SpectralNorm(name, _norm(call)))
-        if listen is not None:
-            listen(len(norms), len(recorder.calls))
+        if callback is not None:
+            callback(len(norms), len(recorder.calls))
     return tuple(norms)
 
 
-def spectral_norm_product(net: nn.Module, in_shape: tuple[int, ...], *, listen: Listen | None = None) -> float:
+def spectral_norm_product(net: nn.Module, in_shape: tuple[int, ...], *, callback: Callback | None = None) -> float:
     """prod_l ||W_l||_2 over all layers of `spectral_norms`.
 
     Of a chain of layers with ReLU and max pooling it bounds the Lipschitz constant; of a residual or dense net it does not,
@@ -78,7 +78,7 @@ def spectral_norm_product(net: nn.Module, in_shape: tuple[int, ...], *, listen: 
 
     Reference: Neyshabur, Bhojanapalli, McAllester, Srebro 2017, section 2.
     """
-    return math.prod(layer.norm for layer in spectral_norms(net, in_shape, listen=listen))
+    return math.prod(layer.norm for layer in spectral_norms(net, in_shape, callback=callback))
 
 
 @final

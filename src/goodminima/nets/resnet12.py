@@ -51,7 +51,7 @@ class ResNet12(nn.Module):
         drops = [0.0] * (len(widths) - _DROPPED_BLOCKS) + [drop_rate] * _DROPPED_BLOCKS
         self.blocks = nn.Sequential(
             *(
-                nn.Sequential(_Block(inputs, outputs), DropBlock(rate=rate, size=drop_size))
+                nn.Sequential(_ResidualBlock(inputs, outputs), DropBlock(rate=rate, size=drop_size))
                 for inputs, outputs, rate in zip((in_channels, *widths[:-1]), widths, drops, strict=True)
             )
         )
@@ -68,7 +68,7 @@ class ResNet12(nn.Module):
 
 
 @final
-class _Block(nn.Module):
+class _ResidualBlock(nn.Module):
     """relu(conv-bn-relu-conv-bn-relu-conv-bn(x) + conv1x1-bn(x)), and its 2x2 maxima."""
 
     def __init__(self, inputs: int, outputs: int) -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call, replace_all_batch_norm_modules_, vmap
 
-from goodminima.population.choices import check_choice
+from goodminima.core.checks import check_choice
 from goodminima.population.parameters import slots
 from goodminima.population.population import cross_entropy, evaluator_of
 from goodminima.population.stack import stack_of

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt64
 from torch import Tensor, nn
 
-from goodminima.population import generator
+from goodminima.core import generator
 from goodminima.population.parameters import Slot, num_parameters, slots
 
 

@@ -9,7 +9,7 @@ from goodminima.run.executors import (
     find_experiment,
     find_experiments,
 )
-from goodminima.run.listener import Listener, Plan
+from goodminima.run.observer import Observer, Plan
 from goodminima.run.options import BadOption
 from goodminima.run.results import Results, empty_results, load_results
 from goodminima.run.runner import RunInterrupted, RunReport, forget, run
@@ -23,7 +23,7 @@ __all__ = [
     "Finished",
     "Group",
     "InlineExecutor",
-    "Listener",
+    "Observer",
     "Plan",
     "ProcessExecutor",
     "Replicate",

@@ -98,7 +98,7 @@ def compute(experiment: Experiment, unit: Unit, report: Callable[[Progress], Non
     started = time.perf_counter()
     try:
         cell = next(cell for cell in experiment.cells if cell.name == unit.cell)
-        outcome = _checked(cell, experiment.run_cell(cell, replace(unit.context, report=report)))
+        outcome = _checked(cell, experiment.run_cell(cell, replace(unit.context, callback=report)))
     except Exception as error:  # whatever an experiment raises: the others' work must go on
         return Failed(unit=unit, error=_in_one_line(error), traceback=traceback.format_exc())
     return Finished(unit=unit, outcome=outcome, seconds=time.perf_counter() - started)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from goodminima.experiments.experiment import Progress
 from goodminima.run.executors import Finished, Result, Unit
-from goodminima.run.listener import Listener, Plan
+from goodminima.run.observer import Observer, Plan
 
 QUIET_FOR = 2.0  # seconds; a run that is over by then shows nothing
 LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
@@ -43,7 +43,7 @@ class _Active:
 
 
 @final
-class LiveLine(Listener):
+class LiveLine(Observer):
     """Shows how a run goes while its `with` block lasts.
 
     On a terminal an overall bar and a line per active replicate, redrawn in place; elsewhere a plain line now and

@@ -11,7 +11,7 @@ from typing import final
 from goodminima.experiments.experiment import Cell, Context, Experiment
 from goodminima.run.claims import Claims
 from goodminima.run.executors import AbstractExecutor, Failed, InlineExecutor, Result, Unit
-from goodminima.run.listener import Listener, Plan
+from goodminima.run.observer import Observer, Plan
 from goodminima.run.options import BadOption
 from goodminima.run.provenance import configuration
 from goodminima.run.request import check_data, check_device, chosen_cells, group_of
@@ -71,7 +71,7 @@ def run(
     device: str = "cpu",
     only: str | None = None,
     fresh: bool = False,
-    listen: Listener | None = None,
+    observer: Observer | None = None,
 ) -> RunReport:
     """Computes what the store does not hold yet of an experiment.
 
@@ -89,7 +89,7 @@ def run(
         device: Where tensors live, `cpu` or `cuda`.
         only: A cell's name or a pattern such as `n=4/*`; all cells by default.
         fresh: Forget what is stored of these cells first, and all trainings that entries of this paper share.
-        listen: Is told how the run goes.
+        observer: Is told how the run goes.
 
     Raises:
         BadOption: An argument has a value that cannot be used.
@@ -112,7 +112,7 @@ def run(
         cells=cells,
         counts=counts,
         executor=executor or InlineExecutor(),
-        listen=listen or Listener(),
+        observer=observer or Observer(),
     )
     return work.run()
 
@@ -146,7 +146,7 @@ class _Run:
     cells: tuple[Cell, ...]
     counts: Mapping[str, int]
     executor: AbstractExecutor
-    listen: Listener
+    observer: Observer
     computed: int = 0
     elsewhere: int = 0
     failures: list[Failed] = field(default_factory=list)
@@ -170,7 +170,7 @@ class _Run:
             )
 
         by_cell = Counter(identity.cell for identity in missing)
-        self.listen.planned(Plan(group=self.group, wanted=wanted, missing=by_cell, slots=self.executor.slots))
+        self.observer.planned(Plan(group=self.group, wanted=wanted, missing=by_cell, slots=self.executor.slots))
         try:
             self._work_off(missing)
         except KeyboardInterrupt:
@@ -207,10 +207,10 @@ class _Run:
     def _compute(self, left: dict[tuple[str, int], Identity], claims: Claims) -> None:
         """Computes all that nobody else has claimed, and takes it from `left`."""
         units = self._units(list(left.values()), claims)
-        for result in self.executor.map(self.experiment, units, self.listen.progressed):
+        for result in self.executor.map(self.experiment, units, self.observer.progressed):
             identity = left.pop((result.unit.cell, result.unit.context.replicate))
             self._keep(identity, result, claims)
-            self.listen.ended(result)
+            self.observer.ended(result)
 
     def _look_elsewhere(self, left: dict[tuple[str, int], Identity]) -> None:
         """Takes from `left` what other runs have stored; waits a little if that is nothing."""
@@ -219,7 +219,7 @@ class _Run:
             del left[identity.cell, identity.replicate]
         self.elsewhere += len(there)
         if left and not there:
-            self.listen.waiting(len(left))
+            self.observer.waiting(len(left))
             time.sleep(ASK_AGAIN)
 
     def _units(self, left: list[Identity], claims: Claims) -> Iterator[Unit]:
@@ -229,7 +229,7 @@ class _Run:
             for identity in sorted(row, key=self._expected_seconds, reverse=True):
                 if claims.take(identity):
                     unit = self._unit(identity)
-                    self.listen.started(unit)
+                    self.observer.started(unit)
                     yield unit
 
     def _expected_seconds(self, identity: Identity) -> float:
@@ -244,7 +244,7 @@ class _Run:
             seed=self.group.seed,
             data=self.group.data or None,
             device=self.group.device,
-            keep=trainings_folder(self.store, self.group),
+            trainings=trainings_folder(self.store, self.group),
         )
         return Unit(cell=identity.cell, context=context)
 

@@ -1,10 +1,10 @@
 """Searches: from a prior to minima without gradients."""
 
-from goodminima.search.descent import Point, Searched, Trace
 from goodminima.search.fits import Fits, Status, bins
-from goodminima.search.guess_and_check import Bin, Found, guess_and_check
-from goodminima.search.pattern_search import PatternRule, pattern_search
-from goodminima.search.random_greedy import GreedyRule, random_greedy
+from goodminima.search.greedy import GreedyRule, random_greedy
+from goodminima.search.guessing import Bin, Found, guess_and_check
+from goodminima.search.loop import Point, Searched, Trace
+from goodminima.search.pattern import PatternRule, pattern_search
 from goodminima.search.until import Until
 
 __all__ = [

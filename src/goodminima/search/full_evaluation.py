@@ -5,7 +5,7 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor
 
-from goodminima.search.local import AbstractMoves, init, step
+from goodminima.search.local import AbstractPerturbations, init, step
 from goodminima.search.objective import AbstractObjective
 
 _LEAST_WIDTH = 16  # members that the compiled kernel draws and evaluates in the time of one
@@ -30,7 +30,7 @@ class FullEvaluation:
         objective: AbstractObjective,
         theta: Float[Tensor, "D"],
         *,
-        moves: AbstractMoves,
+        moves: AbstractPerturbations,
         radius: float,
         best_of: int,
     ) -> None:

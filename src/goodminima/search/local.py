@@ -1,6 +1,6 @@
 """The common shape of local searches: propose moves from where you stand, take one that lowers the loss.
 
-What is proposed is a search's own (`AbstractMoves`); trying, accepting, halving and counting are here, once for all. A
+What is proposed is a search's own (`AbstractPerturbations`); trying, accepting, halving and counting are here, once for all. A
 state is never changed in place, and many candidates are scored in one call: the moves are looked up ahead as if all were
 to fail, and those behind the accepted one are handed back. So the width of a call changes no decision.
 
@@ -20,7 +20,7 @@ from goodminima.search.objective import AbstractObjective, Scores
 _MATRIX_NUMBERS = 1 << 24  # numbers of the candidates that are held at once: 64 MB
 
 
-class AbstractMoves(ABC):
+class AbstractPerturbations(ABC):
     """The moves a search proposes, each of them a number. Nothing is changed in place."""
 
     @property
@@ -39,13 +39,13 @@ class AbstractMoves(ABC):
         """What `theta` becomes by each of the moves."""
 
     @abstractmethod
-    def after(self, tried: int, *, accepted: bool, halved: bool) -> "AbstractMoves":
+    def after(self, tried: int, *, accepted: bool, halved: bool) -> "AbstractPerturbations":
         """The moves behind the next `tried` ones."""
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class State:
+class SearchState:
     """What the next step needs.
 
     Args:
@@ -63,7 +63,7 @@ class State:
     theta: Float[Tensor, "D"]
     loss: float
     right: int
-    moves: AbstractMoves
+    moves: AbstractPerturbations
     radius: float
     failures: int = 0
     candidates: int = 0
@@ -73,14 +73,16 @@ class State:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Info:
+class StepInfo:
     """Diagnostics of a step: how many candidates it tried, and whether it accepted one."""
 
     tried: int
     accepted: bool
 
 
-def init(objective: AbstractObjective, theta: Float[Tensor, "D"], moves: AbstractMoves, radius: float) -> State:
+def init(
+    objective: AbstractObjective, theta: Float[Tensor, "D"], moves: AbstractPerturbations, radius: float
+) -> SearchState:
     """A search that has not begun.
 
     Raises:
@@ -89,12 +91,12 @@ def init(objective: AbstractObjective, theta: Float[Tensor, "D"], moves: Abstrac
     scores = objective(theta[None])
     if not np.isfinite(scores.loss[0]):
         raise ValueError(f"a search needs a start with a finite loss, got {scores.loss[0]}: choose another start")
-    return State(theta, float(scores.loss[0]), int(scores.right[0]), moves, radius)
+    return SearchState(theta, float(scores.loss[0]), int(scores.right[0]), moves, radius)
 
 
 def step(
-    objective: AbstractObjective, state: State, *, best_of: int, width: int, threads: int = 1
-) -> tuple[State, Info]:
+    objective: AbstractObjective, state: SearchState, *, best_of: int, width: int, threads: int = 1
+) -> tuple[SearchState, StepInfo]:
     """Tries moves up to the first improvement, or up to `width` of them, or the end of the pass.
 
     With `best_of` above 1, so many are tried (fewer at the end of a pass) and the best is taken if it is an improvement.
@@ -114,7 +116,7 @@ def step(
     )
     better = np.flatnonzero(scores.loss < state.loss)
     if not len(better):
-        return _failed(state, len(names), halved=len(names) == room), Info(len(names), False)
+        return _failed(state, len(names), halved=len(names) == room), StepInfo(len(names), False)
     chosen = int(better[0] if best_of == 1 else better[np.argmin(scores.loss[better])])
     tried = chosen + 1 if best_of == 1 else len(names)
     moved = replace(
@@ -127,10 +129,10 @@ def step(
         candidates=state.candidates + tried,
         steps=state.steps + 1,
     )
-    return moved, Info(tried, True)
+    return moved, StepInfo(tried, True)
 
 
-def _failed(state: State, tried: int, *, halved: bool) -> State:
+def _failed(state: SearchState, tried: int, *, halved: bool) -> SearchState:
     return replace(
         state,
         moves=state.moves.after(tried, accepted=False, halved=halved),

@@ -5,10 +5,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.streams import stream
 from goodminima.population.parameters import num_parameters
 from goodminima.population.priors import AbstractPrior, Cube
 from goodminima.search.until import Until
-from goodminima.tasks.streams import stream
 
 UNIT_CUBE = Cube(1.0)
 UNTIL_FITTED = Until()

@@ -2,7 +2,7 @@
 
 import torch
 
-from goodminima.tasks.streams import stream
+from goodminima.core.streams import stream
 from goodminima.tasks.task import Examples
 
 

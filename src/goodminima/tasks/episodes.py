@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from goodminima.core.streams import stream
 from goodminima.tasks.image_data import DataError
-from goodminima.tasks.streams import stream
 
 
 @final

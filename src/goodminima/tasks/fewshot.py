@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from goodminima.core.streams import stream
 from goodminima.tasks.image_data import DataError, ImageData
-from goodminima.tasks.streams import stream
 from goodminima.tasks.task import Examples, Task
 
 _CLASSES, _IMAGES = 0, 1  # streams of a seed
@@ -39,10 +39,10 @@ def few_shot(images: ImageData, *, num_samples: int, num_classes: int, seed: int
     _check_numbers(images, num_samples=num_samples, num_classes=num_classes)
     order = stream(seed, _CLASSES).permutation(len(images.class_names))
     chosen = [int(label) for label in order[:num_classes]]
-    return of_classes(images, classes=chosen, per_class=num_samples // num_classes, seed=seed)
+    return class_task(images, classes=chosen, per_class=num_samples // num_classes, seed=seed)
 
 
-def of_classes(images: ImageData, *, classes: Sequence[int], per_class: int, seed: int) -> Task:
+def class_task(images: ImageData, *, classes: Sequence[int], per_class: int, seed: int) -> Task:
     """A few training images of given classes, and every test image of these classes.
 
     Args:
@@ -59,13 +59,13 @@ def of_classes(images: ImageData, *, classes: Sequence[int], per_class: int, see
         ValueError: If there are no such classes.
 
     >>> from goodminima.tasks.images import load_images
-    >>> of_classes(load_images("digits"), classes=(3, 8), per_class=2, seed=0).name
+    >>> class_task(load_images("digits"), classes=(3, 8), per_class=2, seed=0).name
     'digits 3/8 n=4'
     """
     have = len(images.class_names)
     if len(set(classes)) < max(2, len(classes)) or not all(0 <= label < have for label in classes) or per_class < 1:
         raise ValueError(
-            f"of_classes: two different classes of 0 to {have - 1} and an image of each are the least, "
+            f"class_task: two different classes of 0 to {have - 1} and an image of each are the least, "
             f"got classes {tuple(classes)} and {per_class} images of each"
         )
     columns = [_choose_train(images, label=label, count=per_class, seed=seed) for label in classes]
@@ -80,7 +80,7 @@ def of_classes(images: ImageData, *, classes: Sequence[int], per_class: int, see
     )
 
 
-def whole(images: ImageData) -> Task:
+def full_task(images: ImageData) -> Task:
     """All classes with all their images, as float32: four bytes a pixel, made when this is called."""
     return Task(
         train=Examples(images.standardised(images.train_x), images.train_y),

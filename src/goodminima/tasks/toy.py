@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from goodminima.tasks.streams import stream
+from goodminima.core.streams import stream
 from goodminima.tasks.task import Examples, Task
 
 _TRAIN, _TEST = 0, 1  # streams of a seed

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from numba import njit
 
 from goodminima.theory.exponential import pull
-from goodminima.theory.loops import Listener, snapshots, unheard
-from goodminima.theory.mirror import Run, relative
+from goodminima.theory.loops import Callback, snapshots, unheard
+from goodminima.theory.mirror import MirrorRun, relative
 
 
 def adagrad(
@@ -24,7 +24,7 @@ def adagrad(
     initial: float,
     tolerance: float = 1e-13,
     max_steps: int = 100_000,
-) -> Run:
+) -> MirrorRun:
     """AdaGrad on |A w - b|^2 / 2 from w = 0: w <- w - step g / sqrt(G), where G, at first `initial`, sums g^2."""
     w, squares, miss, steps = np.zeros(a.shape[1]), np.full(a.shape[1], initial), -b, 0
     while steps < max_steps and relative(miss, b) > tolerance:
@@ -33,7 +33,7 @@ def adagrad(
         w = w - step * gradient / np.sqrt(squares)
         miss = a @ w - b
         steps += 1
-    return Run(w=w, steps=steps, residual=relative(miss, b))
+    return MirrorRun(w=w, steps=steps, residual=relative(miss, b))
 
 
 def adam_path(
@@ -44,7 +44,7 @@ def adam_path(
     step: float = 0.1,
     beta1: float = 0.9,
     beta2: float = 0.9,
-    listen: Listener = unheard,
+    callback: Callback = unheard,
 ) -> Float[np.ndarray, "times d"]:
     """Adam on the exponential loss of separable data from w = 0, with steps step / sqrt(t + 1), at given numbers of steps.
 
@@ -58,7 +58,7 @@ def adam_path(
         step: Size of the first step.
         beta1: Decay of the first moment.
         beta2: Decay of the second moment.
-        listen: Told of each of the times.
+        callback: Told of each of the times.
 
     Bias correction is on, as in common use.
     """
@@ -68,7 +68,7 @@ def adam_path(
     def advance(begin: int, end: int) -> None:
         _advance(z, state, scale, begin, end, np.array([step, beta1, beta2, epsilon]))
 
-    return snapshots(advance, state, times=times, listen=listen)[:, 0]
+    return snapshots(advance, state, times=times, callback=callback)[:, 0]
 
 
 @njit(cache=True, nogil=True)

@@ -17,7 +17,7 @@ from scipy.special import ndtr, ndtri, owens_t
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Population:
+class GaussianPopulation:
     """Inputs with independent normal entries and a linear teacher that none of them comes near.
 
     Args:
@@ -33,11 +33,11 @@ class Population:
     def __post_init__(self) -> None:
         if not (self.variances > 0).all() or len(self.variances) != len(self.teacher):
             raise ValueError(
-                f"Population: as many variances above 0 as teacher entries are needed, got {len(self.variances)}, least "
+                f"GaussianPopulation: as many variances above 0 as teacher entries are needed, got {len(self.variances)}, least "
                 f"{self.variances.min()}, for {len(self.teacher)}"
             )
         if not self.margin >= 0:
-            raise ValueError(f"Population.margin must be at least 0, got {self.margin}")
+            raise ValueError(f"GaussianPopulation.margin must be at least 0, got {self.margin}")
 
     def draw(self, seed: int, *, n: int, flipped: float = 0.0) -> Float[np.ndarray, "n d"]:
         """n rows y_i x_i; each label is the wrong one with probability `flipped`."""
@@ -57,7 +57,7 @@ class Population:
         With c the correlation of <x, w> and <x, teacher> and m the margin it is 1/2 - T(m, c / sqrt(1 - c^2)) / Phi(-m),
         T being Owen's function; without a margin, the angle over pi.
 
-        >>> plane = Population(variances=np.ones(2), teacher=np.array([1.0, 0.0]), margin=0.0)
+        >>> plane = GaussianPopulation(variances=np.ones(2), teacher=np.array([1.0, 0.0]), margin=0.0)
         >>> plane.error(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [-1.0, 0.0]])).tolist()
         [0.0, 0.25, 0.5, 1.0]
         """
@@ -71,7 +71,7 @@ class Population:
         return 0.5 - owens_t(self.margin, slope) / ndtr(-self.margin)
 
 
-def loud_nuisance(seed: int, *, margin: float = 0.75) -> Population:
+def loud_nuisance(seed: int, *, margin: float = 0.75) -> GaussianPopulation:
     """10 informative entries of variance 1, 5 uninformative ones of variance 10, and 105 quiet ones of variance 0.3.
 
     The teacher is a random direction of the informative ones. The loud entries rule the first steps of gradient descent,
@@ -79,4 +79,4 @@ def loud_nuisance(seed: int, *, margin: float = 0.75) -> Population:
     """
     teacher = np.zeros(120)
     teacher[:10] = np.random.default_rng(seed).standard_normal(10)
-    return Population(variances=np.repeat([1.0, 10.0, 0.3], [10, 5, 105]), teacher=teacher, margin=margin)
+    return GaussianPopulation(variances=np.repeat([1.0, 10.0, 0.3], [10, 5, 105]), teacher=teacher, margin=margin)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from goodminima.theory.ascent import fitting_step, softmin
 from goodminima.theory.bridge import half_spectrum, multiplicity
-from goodminima.theory.loops import Listener, snapshots, unheard
+from goodminima.theory.loops import Callback, snapshots, unheard
 
 Spectra = NDArray[np.complex128]
 
@@ -33,7 +33,7 @@ def fully_connected(
     times: Int[np.ndarray, "times"],
     seed: int,
     scale: float = 0.1,
-    listen: Listener = unheard,
+    callback: Callback = unheard,
 ) -> Float[np.ndarray, "times d"]:
     """The predictor beta of a fully connected linear network after each of the given numbers of steps.
 
@@ -44,7 +44,7 @@ def fully_connected(
         times: Increasing numbers of steps.
         seed: Of the start: weights normal with standard deviation `scale`.
         scale: Above 0.
-        listen: Told the number of steps taken.
+        callback: Told the number of steps taken.
 
     Cost: about 3 L max(d, width)^2 products a step.
     """
@@ -64,7 +64,7 @@ def fully_connected(
     def advance(begin: int, end: int) -> None:
         _ascend_fully_connected(weights, rows, end - begin)
 
-    path = snapshots(advance, weights, times=times, listen=listen)
+    path = snapshots(advance, weights, times=times, callback=callback)
     return np.array([np.linalg.multi_dot([np.eye(widest)[:1], *each[::-1]])[0, :d] for each in path])
 
 
@@ -105,7 +105,7 @@ def convolutional(
     filters: Float[np.ndarray, "depth d"],
     *,
     times: Int[np.ndarray, "times"],
-    listen: Listener = unheard,
+    callback: Callback = unheard,
 ) -> Float[np.ndarray, "times d"]:
     """The predictor beta of a linear network of full-width circular convolutions, after the given numbers of steps.
 
@@ -116,7 +116,7 @@ def convolutional(
         z: Rows y_i x_i.
         filters: w_1, ..., w_L at the start.
         times: Increasing numbers of steps.
-        listen: Told the number of steps taken.
+        callback: Told the number of steps taken.
 
     Cost: about 6 n d products and n exponentials a step.
     """
@@ -128,7 +128,7 @@ def convolutional(
     def advance(begin: int, end: int) -> None:
         _ascend_convolutional(transformed, spectra, counts, end - begin)
 
-    path = snapshots(advance, transformed.view(np.float64), times=times, listen=listen)
+    path = snapshots(advance, transformed.view(np.float64), times=times, callback=callback)
     return np.fft.irfft(path.view(np.complex128).prod(axis=1), n=d, norm="ortho")
 
 

@@ -16,7 +16,7 @@ from numba import njit
 from scipy.integrate import solve_ivp
 
 from goodminima.theory.convex import max_margin
-from goodminima.theory.loops import Listener, snapshots, unheard
+from goodminima.theory.loops import Callback, snapshots, unheard
 
 
 def log_loss(z: Float[np.ndarray, "n d"], w: Float[np.ndarray, "*batch d"]) -> Float[np.ndarray, "*batch"]:
@@ -47,7 +47,7 @@ def gradient_descent(
     step: float,
     times: Int[np.ndarray, "times"],
     start: Float[np.ndarray, "d"] | None = None,
-    listen: Listener = unheard,
+    callback: Callback = unheard,
 ) -> Float[np.ndarray, "times d"]:
     """Iterates of gradient descent with a constant step, at the given numbers of steps, from `start` (default 0).
 
@@ -58,7 +58,7 @@ def gradient_descent(
     def advance(begin: int, end: int) -> None:
         _descend(z, w, step, end - begin)
 
-    return snapshots(advance, w, times=times, listen=listen)
+    return snapshots(advance, w, times=times, callback=callback)
 
 
 @njit(cache=True, nogil=True)

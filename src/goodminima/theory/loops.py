@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 
-Listener = Callable[[int], None]
+Callback = Callable[[int], None]
 
 
 def unheard(steps: int) -> None:
@@ -30,7 +30,7 @@ def snapshots(
     state: Float[np.ndarray, "*shape"],
     *,
     times: Int[np.ndarray, "times"],
-    listen: Listener = unheard,
+    callback: Callback = unheard,
 ) -> Float[np.ndarray, "times *shape"]:
     """What `state` is at each of the given times.
 
@@ -38,7 +38,7 @@ def snapshots(
         advance: `advance(begin, end)` takes steps number begin, ..., end - 1, changing `state` in place.
         state: At time 0.
         times: Increasing numbers of steps.
-        listen: Called with each time once it is reached.
+        callback: Called with each time once it is reached.
     """
     path = np.empty((len(times), *state.shape))
     reached = 0
@@ -46,7 +46,7 @@ def snapshots(
         advance(reached, int(time))
         reached = int(time)
         path[number] = state
-        listen(reached)
+        callback(reached)
     return path
 
 

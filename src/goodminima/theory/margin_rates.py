@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from numba import njit
 
 from goodminima.theory.exponential import pull
-from goodminima.theory.loops import Listener, snapshots, unheard
+from goodminima.theory.loops import Callback, snapshots, unheard
 
 
 class Rule(IntEnum):
@@ -42,7 +42,7 @@ def margin_path(
     rule: Rule,
     times: Int[np.ndarray, "times"],
     step: float = 1.0,
-    listen: Listener = unheard,
+    callback: Callback = unheard,
 ) -> Float[np.ndarray, "times d"]:
     """Iterates of a rule from w = 0, at the given numbers of steps.
 
@@ -59,7 +59,7 @@ def margin_path(
     def advance(begin: int, end: int) -> None:
         _advance(z, w, momentum, begin, end, step, rule)
 
-    return snapshots(advance, w, times=times, listen=listen)
+    return snapshots(advance, w, times=times, callback=callback)
 
 
 @njit(cache=True, nogil=True)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit
 
-from goodminima.theory.loops import Listener, unheard
+from goodminima.theory.loops import Callback, unheard
 
 _NEWTON_STEPS = 200
 _SLICE = 100_000  # steps of natural gradient between looks at the residual
@@ -97,7 +97,7 @@ class Hypentropy(AbstractPotential):
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class MirrorRun:
     """How a run on least squares ended.
 
     Args:
@@ -181,7 +181,7 @@ def mirror_descent(
     step: float,
     tolerance: float = 1e-13,
     max_steps: int = 200_000,
-) -> Run:
+) -> MirrorRun:
     """Mirror descent on |A w - b|^2 / 2 until the residual is below a tolerance, or the steps are spent."""
     u, w, miss, steps = potential.mirror(start), start, a @ start - b, 0
     while steps < max_steps and relative(miss, b) > tolerance:
@@ -189,7 +189,7 @@ def mirror_descent(
         w = potential.inverse(u)
         miss = a @ w - b
         steps += 1
-    return Run(w=w, steps=steps, residual=relative(miss, b))
+    return MirrorRun(w=w, steps=steps, residual=relative(miss, b))
 
 
 def natural_gradient(
@@ -200,19 +200,19 @@ def natural_gradient(
     step: float,
     tolerance: float = 1e-12,
     max_steps: int = 100_000_000,
-    listen: Listener = unheard,
-) -> Run:
+    callback: Callback = unheard,
+) -> MirrorRun:
     """Natural gradient on |A w - b|^2 / 2 in the metric of `Entropy`, w <- w - step w A^T (A w - b), for w > 0.
 
-    Cost: 2 n d products a step; the residual is looked at, and `listen` told of the steps, every 100,000.
+    Cost: 2 n d products a step; the residual is looked at, and `callback` told of the steps, every 100,000.
     """
     w, steps = start.astype(np.float64), 0
     while steps < max_steps and relative(a @ w - b, b) > tolerance:
         few = min(_SLICE, max_steps - steps)
         _advance(a, b, w, step, few)
         steps += few
-        listen(steps)
-    return Run(w=w, steps=steps, residual=relative(a @ w - b, b))
+        callback(steps)
+    return MirrorRun(w=w, steps=steps, residual=relative(a @ w - b, b))
 
 
 @njit(cache=True, nogil=True)

@@ -15,7 +15,7 @@ from numba import njit
 
 from goodminima.theory.convex import dual_exponent, margin, max_margin
 from goodminima.theory.exponential import pull
-from goodminima.theory.loops import Listener, snapshots, unheard
+from goodminima.theory.loops import Callback, snapshots, unheard
 
 NORMS = (1.0, 1.5, 2.0, 3.0, math.inf)
 _APART = 0.025  # margin gap between optima; iterates end within about 0.002 of theirs
@@ -28,7 +28,7 @@ def steepest_path(
     p: float,
     times: Int[np.ndarray, "times"],
     step: float = 0.3,
-    listen: Listener = unheard,
+    callback: Callback = unheard,
 ) -> Float[np.ndarray, "times d"]:
     """Iterates of steepest descent in l_p from w = 0 with steps of length step / sqrt(t + 1), at given numbers of steps.
 
@@ -37,7 +37,7 @@ def steepest_path(
         p: The norm, at least 1, infinity included.
         times: Numbers of steps, increasing.
         step: Length in l_p of the first step.
-        listen: Told of each of the times.
+        callback: Told of each of the times.
 
     Cost: n exponentials, 2 n d products and for p other than 1, 2 and infinity d powers a step.
     """
@@ -46,7 +46,7 @@ def steepest_path(
     def advance(begin: int, end: int) -> None:
         _advance(z, w, begin, end, step, q)
 
-    return snapshots(advance, w, times=times, listen=listen)
+    return snapshots(advance, w, times=times, callback=callback)
 
 
 @njit(cache=True, nogil=True)

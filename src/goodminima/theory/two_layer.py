@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from numba import njit
 
 from goodminima.theory.ascent import fitting_step, softmin
-from goodminima.theory.loops import Listener, snapshots, unheard
+from goodminima.theory.loops import Callback, snapshots, unheard
 
 
 @final
@@ -81,7 +81,7 @@ def normal_start(seed: int, *, d: int, width: int, power: int = 1, scale: float 
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trained:
+class TrainedTwoLayer:
     """A course of training.
 
     Args:
@@ -100,8 +100,8 @@ def train(
     *,
     times: Int[np.ndarray, "times"],
     output_only: bool = False,
-    listen: Listener = unheard,
-) -> Trained:
+    callback: Callback = unheard,
+) -> TrainedTwoLayer:
     """Gradient ascent on -log sum_i exp(-q_i).
 
     Args:
@@ -111,7 +111,7 @@ def train(
         times: Increasing numbers of steps.
         output_only: Whether w stays as it is, so that a linear predictor of fixed features is trained; the smoothed
             margin is then that of a, with L = 1.
-        listen: Told each of the times.
+        callback: Told each of the times.
 
     Cost: 4 n d H products a step.
     """
@@ -121,8 +121,8 @@ def train(
     def advance(begin: int, end: int) -> None:
         _ascend(theta, x, y, net.power, output_only, end - begin, seen)
 
-    path = snapshots(advance, theta, times=times, listen=listen)
-    return Trained(nets=tuple(replace(net, theta=each) for each in path), falls=int(seen[0]))
+    path = snapshots(advance, theta, times=times, callback=callback)
+    return TrainedTwoLayer(nets=tuple(replace(net, theta=each) for each in path), falls=int(seen[0]))
 
 
 @njit(cache=True, nogil=True)

@@ -6,19 +6,19 @@ from goodminima.train.dual import DualFit, DualModel, fit_least_squares, fit_sof
 from goodminima.train.few_shot.features import Extractor, Features, pretrained_features
 from goodminima.train.few_shot.heads import query_accuracy, ridge_heads, sgd_heads, svm_heads
 from goodminima.train.few_shot.pretrain import Pretrained, pretrain
-from goodminima.train.fit import Fit, fit
-from goodminima.train.into_bins import Frozen, Trained, train_into_bins
+from goodminima.train.fitting import Fit, fit
+from goodminima.train.into_bins import BinMembers, TrainedBins, train_into_bins
 from goodminima.train.optimizers import LBFGSArmijo, PatternSearch, ProxProp, RandomGreedy
 from goodminima.train.poisoned.labels import Poisoned, poison, poisoned_sgd
 from goodminima.train.poisoned.objective import ExtraBatches, PoisonedObjective
 from goodminima.train.poisoned.reverse import poisoned_loss, reverse_cross_entropy
-from goodminima.train.poisoned.together import PoisonedAdam, poison_together
-from goodminima.train.recipe import Constant, Cosine, CropFlip, Optimiser, Recipe, Steps
-from goodminima.train.sgd import SGD, train
+from goodminima.train.poisoned.together import PoisonedAdamConfig, poison_together
+from goodminima.train.recipe import Constant, Cosine, CropFlip, MultiStep, OptimizerConfig, Recipe
+from goodminima.train.sgd import SGDConfig, train
 from goodminima.train.training import Epoch, fitted
 
 __all__ = [
-    "SGD",
+    "BinMembers",
     "Constant",
     "Cosine",
     "CropFlip",
@@ -29,19 +29,19 @@ __all__ = [
     "Extractor",
     "Features",
     "Fit",
-    "Frozen",
     "LBFGSArmijo",
-    "Optimiser",
+    "MultiStep",
+    "OptimizerConfig",
     "PatternSearch",
     "Poisoned",
-    "PoisonedAdam",
+    "PoisonedAdamConfig",
     "PoisonedObjective",
     "Pretrained",
     "ProxProp",
     "RandomGreedy",
     "Recipe",
-    "Steps",
-    "Trained",
+    "SGDConfig",
+    "TrainedBins",
     "adversarial_init",
     "fit",
     "fit_least_squares",

@@ -8,18 +8,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from goodminima.tasks.streams import stream
+from goodminima.core.streams import stream
 from goodminima.tasks.task import Examples, Task
-from goodminima.train.fit import Fit, fit
-from goodminima.train.recipe import Optimiser, Recipe, Steps
-from goodminima.train.training import Listen, fitted
+from goodminima.train.fitting import Fit, fit
+from goodminima.train.recipe import MultiStep, OptimizerConfig, Recipe
+from goodminima.train.training import Callback, fitted
 
 N = TypeVar("N", bound=nn.Module)
 
 _ORDER, _ZEROS, _LABELS = range(3)  # what is drawn
 _CHUNK = 1000  # images whose values are drawn at once
 
-VANILLA = Recipe(epochs=100, batch_size=32, optimiser=Optimiser(lr=0.05), schedule=Steps(at=(0.5, 0.8)))
+VANILLA = Recipe(epochs=100, batch_size=32, optimizer=OptimizerConfig(lr=0.05), schedule=MultiStep(at=(0.5, 0.8)))
 
 
 def adversarial_init(
@@ -35,7 +35,7 @@ def adversarial_init(
     keep: Path | None = None,
     keep_every: int = 5,
     device: str = "cpu",
-    listen: Listen | None = None,
+    callback: Callback | None = None,
 ) -> Fit[N]:
     """A start from which plain SGD finds bad minima: the net after training on random labels of the same images.
 
@@ -54,7 +54,7 @@ def adversarial_init(
         keep: A file that the training is kept in, as in `fit`.
         keep_every: Epochs between two writings of it.
         device: Where it is trained.
-        listen: As in `fit`.
+        callback: As in `fit`.
 
     Raises:
         ValueError: As `random_labels` and `fit` do.
@@ -75,7 +75,7 @@ def adversarial_init(
         keep=keep,
         keep_every=keep_every,
         device=device,
-        listen=listen,
+        callback=callback,
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
-from goodminima.tasks.streams import stream
+from goodminima.core.streams import stream
 from goodminima.train.augment import crop_and_flip
 from goodminima.train.recipe import CropFlip
 

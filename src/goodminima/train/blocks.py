@@ -21,9 +21,9 @@ from goodminima.population.stack import Stack, stack_of
 from goodminima.search.fits import Fits
 from goodminima.search.screening import stages
 from goodminima.tasks.task import Examples
-from goodminima.train.sgd import SGD, State, init, minibatches, step
+from goodminima.train.sgd import SGDConfig, SGDState, init, minibatches, step
 
-Listener = Callable[[int, tuple[int, ...]], None]  # (members trained so far, hits of each bin)
+Callback = Callable[[int, tuple[int, ...]], None]  # (members trained so far, hits of each bin)
 
 
 @dataclass(slots=True)
@@ -49,10 +49,10 @@ class Harvest:
 
 
 # (starts, number of the first, bins to fill, listener) -> how many members ran off to numbers that are not finite
-BlockTrainer = Callable[[Float[Tensor, "P D"], int, list[Harvest], Listener], int]
+BlockTrainer = Callable[[Float[Tensor, "P D"], int, list[Harvest], Callback], int]
 
 
-def trainer_of(net: nn.Module, examples: Examples, sgd: SGD, seed: int) -> BlockTrainer:
+def trainer_of(net: nn.Module, examples: Examples, sgd: SGDConfig, seed: int) -> BlockTrainer:
     """What trains a block of members: the compiled kernel for a stack on the CPU, else PyTorch."""
     stack = stack_of(net)
     if stack is not None and examples.x.device.type == "cpu" and native.available():
@@ -68,10 +68,10 @@ class _CompiledTrainer:
     net: nn.Module
     stack: Stack
     examples: Examples
-    sgd: SGD
+    sgd: SGDConfig
     seed: int
 
-    def train(self, theta: Float[Tensor, "P D"], first: int, harvest: list[Harvest], listen: Listener) -> int:
+    def train(self, theta: Float[Tensor, "P D"], first: int, harvest: list[Harvest], callback: Callback) -> int:
         """Returns how many members ran off to numbers that are not finite."""
         hits = [bin_.hits for bin_ in harvest]
         found, nonfinite = training.train(
@@ -86,7 +86,7 @@ class _CompiledTrainer:
             lr=self.sgd.lr,
             momentum=self.sgd.momentum,
             bins=[(bin_.fits.loss_above, bin_.fits.loss_below, bin_.keep - len(bin_.rows)) for bin_ in harvest],
-            listen=lambda ended, new: listen(first + ended, tuple(map(sum, zip(hits, new, strict=True)))),
+            callback=lambda ended, new: callback(first + ended, tuple(map(sum, zip(hits, new, strict=True)))),
         )
         for bin_, frozen in zip(harvest, found, strict=True):
             numbers = (first + frozen.members).tolist()
@@ -99,7 +99,7 @@ _Rows = list[list[tuple[int, Tensor]]]  # bin by bin: a member's number and its 
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _MemberBlock:
     """The members of a block that still train.
 
     Args:
@@ -110,15 +110,15 @@ class _Block:
         nonfinite: How many others have run off to numbers that are not finite.
     """
 
-    state: State
+    state: SGDState
     numbers: Int[Tensor, "P"]
     pending: Bool[Tensor, "P B"]
     fitted: Bool[Tensor, "P"]
     nonfinite: int = 0
 
-    def __getitem__(self, members: Bool[Tensor, "P"]) -> "_Block":
+    def __getitem__(self, members: Bool[Tensor, "P"]) -> "_MemberBlock":
         state = self.state[members.to(self.state.theta.device)]
-        return _Block(state, self.numbers[members], self.pending[members], self.fitted[members], self.nonfinite)
+        return _MemberBlock(state, self.numbers[members], self.pending[members], self.fitted[members], self.nonfinite)
 
 
 @final
@@ -128,15 +128,15 @@ class _TorchTrainer:
 
     net: nn.Module
     examples: Examples
-    sgd: SGD
+    sgd: SGDConfig
     seed: int
 
-    def train(self, theta: Float[Tensor, "P D"], first: int, harvest: list[Harvest], listen: Listener) -> int:
+    def train(self, theta: Float[Tensor, "P D"], first: int, harvest: list[Harvest], callback: Callback) -> int:
         """Returns how many members ran off to numbers that are not finite."""
         evaluate = evaluator_of(self.net, theta, tuple(self.examples.x.shape[1:]))
         pending = torch.ones(len(theta), len(harvest), dtype=torch.bool)
         numbers, fitted = torch.arange(first, first + len(theta)), torch.zeros(len(theta), dtype=torch.bool)
-        block, frozen = _Block(init(theta), numbers, pending, fitted), [[] for _ in harvest]
+        block, frozen = _MemberBlock(init(theta), numbers, pending, fitted), [[] for _ in harvest]
         for _, rows in minibatches(len(self.examples), self.sgd, self.seed):
             block = self._look(evaluate, block, harvest, frozen)
             if not len(block.numbers):
@@ -149,7 +149,7 @@ class _TorchTrainer:
         return block.nonfinite
 
     @torch.no_grad()
-    def _look(self, evaluate: Evaluator, block: _Block, harvest: list[Harvest], frozen: _Rows) -> _Block:
+    def _look(self, evaluate: Evaluator, block: _MemberBlock, harvest: list[Harvest], frozen: _Rows) -> _MemberBlock:
         """Freezes members, and lets go of those that have run off and of those that have no bin left to enter."""
         theta = block.state.theta
         factor = norm_product(self.net, theta)
@@ -164,11 +164,11 @@ class _TorchTrainer:
     def _freeze(
         self,
         evaluate: Evaluator,
-        block: _Block,
+        block: _MemberBlock,
         factor: Float[Tensor, "P"],
         harvest: list[Harvest],
         frozen: _Rows,
-    ) -> _Block:
+    ) -> _MemberBlock:
         """Puts members that have just come down to a bin's upper edge into that bin; notes what that leaves."""
         theta, pending, fitted = block.state.theta, block.pending.clone(), torch.zeros_like(block.fitted)
         whole, few_first = [slice(0, len(self.examples))], stages(len(self.examples), first=2)

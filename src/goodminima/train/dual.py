@@ -13,7 +13,7 @@ from goodminima.tasks.task import Examples
 from goodminima.train.optimizers.lbfgs_armijo import LBFGSArmijo
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
-Listener = Callable[[int, int], None]
+Callback = Callable[[int, int], None]
 
 _CHUNK = 1000  # examples whose kernel rows are made at a time
 _AT_A_TIME = 10  # iterations between two signs of life
@@ -136,7 +136,7 @@ def fit_softmax(
     penalty: float = 1e-6,
     tolerance: float = 1e-3,
     max_iterations: int = 2000,
-    listen: Listener | None = None,
+    callback: Callback | None = None,
 ) -> DualFit:
     """The model of least mean cross entropy + (penalty / 2) k |w|^2, k the mean squared norm of an example's features.
 
@@ -153,7 +153,7 @@ def fit_softmax(
         tolerance: Ends with the gradient of the whole this small, relative to that of the penalty alone; by strong convexity
             |w - w*| <= tolerance |w| then, w* the solution. Below 1e-6 the line search sees no more progress.
         max_iterations: Most iterations of one penalty.
-        listen: Called with the iterations done at the penalty in hand and the training examples that are right.
+        callback: Called with the iterations done at the penalty in hand and the training examples that are right.
 
     Raises:
         ValueError: If the penalty is not positive, or the features of the examples are linearly dependent.
@@ -170,7 +170,7 @@ def fit_softmax(
     iterations = 0
     while True:
         done, converged = _descend(
-            problem.root, examples.y, beta, penalty=penalty, tolerance=tolerance, most=max_iterations, listen=listen
+            problem.root, examples.y, beta, penalty=penalty, tolerance=tolerance, most=max_iterations, callback=callback
         )
         iterations += done
         fit = problem.solved(beta.detach(), penalty=penalty, iterations=iterations, converged=converged)
@@ -187,7 +187,7 @@ def _descend(
     penalty: float,
     tolerance: float,
     most: int,
-    listen: Listener | None,
+    callback: Callback | None,
 ) -> tuple[int, bool]:
     """Minimises over beta in place; iterations, and whether the gradient became small enough."""
     optimizer = LBFGSArmijo([beta], history_size=_HISTORY, max_iter=_AT_A_TIME)
@@ -214,6 +214,6 @@ def _descend(
         optimizer.step(closure)
         if torch.equal(beta, before):  # no progress that float64 could see
             return done, False
-        if listen is not None:
-            listen(done + _AT_A_TIME, int((logits.argmax(1) == y).sum()))
+        if callback is not None:
+            callback(done + _AT_A_TIME, int((logits.argmax(1) == y).sum()))
     return most, small()

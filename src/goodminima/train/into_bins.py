@@ -15,13 +15,13 @@ from goodminima.population.priors import AbstractPrior
 from goodminima.search.fits import Fits, Status
 from goodminima.search.screening import interleaved
 from goodminima.tasks.task import Task
-from goodminima.train.blocks import Harvest, Listener, trainer_of
-from goodminima.train.sgd import SGD
+from goodminima.train.blocks import Callback, Harvest, trainer_of
+from goodminima.train.sgd import SGDConfig
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Frozen:
+class BinMembers:
     """The members that ended in one bin.
 
     Args:
@@ -39,7 +39,7 @@ class Frozen:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedBins:
     """What a population of SGD runs ended as.
 
     Args:
@@ -53,7 +53,7 @@ class Trained:
     net: nn.Module
     trained: int
     nonfinite: int
-    bins: tuple[Frozen, ...]
+    bins: tuple[BinMembers, ...]
     status: Status
 
     def population(self, which: int = 0) -> Population:
@@ -65,7 +65,7 @@ def train_into_bins(
     net: nn.Module,
     task: Task,
     *,
-    sgd: SGD,
+    sgd: SGDConfig,
     start: AbstractPrior,
     accept: Sequence[Fits],
     wanted: int = 1,
@@ -74,8 +74,8 @@ def train_into_bins(
     max_members: int = 6400,
     seed: int = 0,
     device: str = "cpu",
-    listen: Listener | None = None,
-) -> Trained:
+    callback: Callback | None = None,
+) -> TrainedBins:
     """Trains blocks of `members` members until every bin has `wanted` of them, or `max_members` are spent.
 
     Before each step a member's normalised loss over all training examples is looked at. For a bin (l, u] the member
@@ -95,7 +95,7 @@ def train_into_bins(
         max_members: Most members trained.
         seed: Seed of the starts and of the order of batches.
         device: Where members live.
-        listen: Called after each block with the members trained so far and the hits of each bin; now and then within a
+        callback: Called after each block with the members trained so far and the hits of each bin; now and then within a
             block that takes longer than half a second in the compiled kernel.
 
     Cost: three forward passes over the batch, a step and member, and one over as many training examples as it gets right;
@@ -112,22 +112,22 @@ def train_into_bins(
     while trained < max_members and any(bin_.hits < wanted for bin_ in harvest):
         block = np.arange(trained, min(trained + members, max_members), dtype=np.uint64)
         theta = start.draw(net, seed=seed, indices=block, device=device)
-        nonfinite += train(theta, trained, harvest, listen or _silent)
+        nonfinite += train(theta, trained, harvest, callback or _silent)
         trained += len(block)
-        if listen is not None:
-            listen(trained, tuple(bin_.hits for bin_ in harvest))
+        if callback is not None:
+            callback(trained, tuple(bin_.hits for bin_ in harvest))
     status = Status.SOLVED if all(bin_.hits >= wanted for bin_ in harvest) else Status.BUDGET_SPENT
     frozen = tuple(_frozen(bin_, num_parameters(net)) for bin_ in harvest)
-    return Trained(net=net, trained=trained, nonfinite=nonfinite, bins=frozen, status=status)
+    return TrainedBins(net=net, trained=trained, nonfinite=nonfinite, bins=frozen, status=status)
 
 
 def _silent(trained: int, hits: tuple[int, ...]) -> None:
     """The listener of whoever does not want to be told."""
 
 
-def _frozen(bin_: Harvest, size: int) -> Frozen:
+def _frozen(bin_: Harvest, size: int) -> BinMembers:
     theta = torch.stack([row for _, row in bin_.rows]) if bin_.rows else torch.empty(0, size)
-    return Frozen(bin_.fits, bin_.hits, theta, tuple(number for number, _ in bin_.rows))
+    return BinMembers(bin_.fits, bin_.hits, theta, tuple(number for number, _ in bin_.rows))
 
 
 def _check(accept: Sequence[Fits], *, wanted: int, keep: int, members: int, max_members: int) -> None:

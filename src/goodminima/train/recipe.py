@@ -1,4 +1,4 @@
-"""What a training is, as data: optimiser, schedule, batches, augmentation. Its text tells it from every other one."""
+"""What a training is, as data: optimizer, schedule, batches, augmentation. Its text tells it from every other one."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,10 +8,10 @@ from typing import Any, final
 
 from torch import nn, optim
 
-from goodminima.population.choices import check_choice
+from goodminima.core.checks import check_choice
 from goodminima.train.optimizers import LBFGSArmijo, ProxProp
 
-Make = Callable[..., optim.Optimizer]  # (net, lr, **options) -> an optimiser of the net's parameters
+Make = Callable[..., optim.Optimizer]  # (net, lr, **options) -> an optimizer of the net's parameters
 
 
 def _of_torch(kind: type[optim.Optimizer], net: nn.Module, lr: float, **options: Any) -> optim.Optimizer:
@@ -19,7 +19,7 @@ def _of_torch(kind: type[optim.Optimizer], net: nn.Module, lr: float, **options:
 
 
 # `fused` takes one pass over the parameters where PyTorch would take one an operation: small nets step 1.5x faster.
-OPTIMISERS: Mapping[str, Make] = {
+OPTIMIZERS: Mapping[str, Make] = {
     "SGD": partial(_of_torch, optim.SGD, fused=True),
     "Nesterov": partial(_of_torch, optim.SGD, momentum=0.9, nesterov=True, fused=True),
     "Adam": partial(_of_torch, optim.Adam, fused=True),
@@ -36,16 +36,16 @@ OPTIMISERS: Mapping[str, Make] = {
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Optimiser:
-    """An optimiser by name, with its learning rate.
+class OptimizerConfig:
+    """An optimizer by name, with its learning rate.
 
     Args:
-        name: One of `OPTIMISERS`: "SGD", "Nesterov" (SGD with Nesterov momentum 0.9), "Adam", "AMSGrad", ...
+        name: One of `OPTIMIZERS`: "SGD", "Nesterov" (SGD with Nesterov momentum 0.9), "Adam", "AMSGrad", ...
         lr: Learning rate at the beginning.
         options: What else it takes, by the names of `torch.optim`: `{"momentum": 0.9}`.
 
-    >>> Optimiser(name="SGD", lr=0.1, options={"momentum": 0.9})
-    Optimiser(name='SGD', lr=0.1, options={'momentum': 0.9})
+    >>> OptimizerConfig(name="SGD", lr=0.1, options={"momentum": 0.9})
+    OptimizerConfig(name='SGD', lr=0.1, options={'momentum': 0.9})
     """
 
     name: str = "SGD"
@@ -53,20 +53,20 @@ class Optimiser:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_choice("Optimiser", self.name, tuple(OPTIMISERS))
+        check_choice("OptimizerConfig", self.name, tuple(OPTIMIZERS))
         if not 0 < self.lr < math.inf:
-            raise ValueError(f"Optimiser {self.name!r}: lr must be positive and finite, got {self.lr}")
+            raise ValueError(f"OptimizerConfig {self.name!r}: lr must be positive and finite, got {self.lr}")
         object.__setattr__(self, "options", dict(sorted(self.options.items())))  # one text, whatever the order
 
     def build(self, net: nn.Module, *, weight_decay: float = 0.0) -> optim.Optimizer:
-        """The optimiser of a net's parameters.
+        """The optimizer of a net's parameters.
 
         Raises:
             ValueError: If it does not take one of the options, or weight decay, or not this value of it.
         """
         decay = {"weight_decay": weight_decay} if weight_decay else {}
         try:
-            return OPTIMISERS[self.name](net, self.lr, **{**self.options, **decay})
+            return OPTIMIZERS[self.name](net, self.lr, **{**self.options, **decay})
         except TypeError as error:
             raise ValueError(f"{self} with weight decay {weight_decay}: {error}") from error
 
@@ -83,16 +83,16 @@ class Constant:
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Steps:
+class MultiStep:
     """The learning rate falls by a factor at each of some moments.
 
     Args:
         at: Moments, increasing: fractions of the training below 1, or epochs from 1.
         factor: What the learning rate is multiplied with at each.
 
-    >>> [Steps(at=(0.5, 0.8)).multiplier(done, epochs=10) for done in (0.4, 0.5, 0.9)]
+    >>> [MultiStep(at=(0.5, 0.8)).multiplier(done, epochs=10) for done in (0.4, 0.5, 0.9)]
     [1.0, 0.1, 0.010000000000000002]
-    >>> Steps(at=(150, 250)).multiplier(0.5, epochs=350)
+    >>> MultiStep(at=(150, 250)).multiplier(0.5, epochs=350)
     0.1
     """
 
@@ -102,9 +102,9 @@ class Steps:
     def __post_init__(self) -> None:
         falls = all(early < late for early, late in zip(self.at, self.at[1:], strict=False))
         if not self.at or not falls or self.at[0] <= 0 or self.at[0] < 1 <= self.at[-1]:
-            raise ValueError(f"Steps.at must be increasing fractions below 1, or epochs from 1 on, got {self.at}")
+            raise ValueError(f"MultiStep.at must be increasing fractions below 1, or epochs from 1 on, got {self.at}")
         if not self.factor > 0:
-            raise ValueError(f"Steps.factor must be positive, got {self.factor}")
+            raise ValueError(f"MultiStep.factor must be positive, got {self.factor}")
 
     def multiplier(self, done: float, *, epochs: int) -> float:
         """What the learning rate is multiplied with when a fraction `done` of all steps is done."""
@@ -126,7 +126,7 @@ class Cosine:
         return (1 + math.cos(math.pi * done)) / 2
 
 
-Schedule = Constant | Steps | Cosine
+Schedule = Constant | MultiStep | Cosine
 
 
 @final
@@ -158,21 +158,21 @@ class Recipe:
     Args:
         epochs: Passes over the training examples, at most.
         batch_size: Examples a step; as many as there are, or more, for the full batch.
-        optimiser: Which one, with its learning rate.
-        schedule: How the learning rate goes on: `Constant()`, `Steps(...)` or `Cosine()`, stepwise, not epochwise.
-        weight_decay: L2 on every parameter, as the optimiser understands it: half of it times the squared norm.
+        optimizer: Which one, with its learning rate.
+        schedule: How the learning rate goes on: `Constant()`, `MultiStep(...)` or `Cosine()`, stepwise, not epochwise.
+        weight_decay: L2 on every parameter, as the optimizer understands it: half of it times the squared norm.
         augment: Crops and mirror images, or None.
         clip: Largest norm of a step's gradient; a longer one is shortened. None for no limit.
         precision: "float32", or "bfloat16" for autocast: weights stay in float32. On CPUs that is slower.
         compiled: Whether the net goes through `torch.compile`, which takes a minute first.
 
-    >>> Recipe(epochs=80, batch_size=32, optimiser=Optimiser(lr=0.05), schedule=Steps(at=(0.5, 0.8))).augment is None
+    >>> Recipe(epochs=80, batch_size=32, optimizer=OptimizerConfig(lr=0.05), schedule=MultiStep(at=(0.5, 0.8))).augment is None
     True
     """
 
     epochs: int
     batch_size: int = 128
-    optimiser: Optimiser = field(default_factory=Optimiser)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: Schedule = field(default_factory=Constant)
     weight_decay: float = 0.0
     augment: CropFlip | None = None
@@ -190,16 +190,16 @@ class Recipe:
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"Recipe.clip must be positive, or None for no limit, got {self.clip}")
         check_choice("Recipe.precision", self.precision, ("float32", "bfloat16"))
-        after_the_end = isinstance(self.schedule, Steps) and self.schedule.at[-1] >= max(self.epochs, 1)
+        after_the_end = isinstance(self.schedule, MultiStep) and self.schedule.at[-1] >= max(self.epochs, 1)
         if after_the_end:
             raise ValueError(f"Recipe: {self.schedule} has moments that {self.epochs} epochs do not reach")
 
     def lr(self, done: float) -> float:
         """The learning rate when a fraction `done` of all steps is done."""
-        return self.optimiser.lr * self.schedule.multiplier(done, epochs=self.epochs)
+        return self.optimizer.lr * self.schedule.multiplier(done, epochs=self.epochs)
 
 
-def set_lr(optimiser: optim.Optimizer, lr: float) -> None:
-    """Gives all parameters of an optimiser one learning rate."""
-    for group in optimiser.param_groups:
+def set_lr(optimizer: optim.Optimizer, lr: float) -> None:
+    """Gives all parameters of an optimizer one learning rate."""
+    for group in optimizer.param_groups:
         group["lr"] = lr

@@ -14,7 +14,7 @@ from goodminima.tasks.task import Examples
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SGD:
+class SGDConfig:
     """Plain SGD with a constant step; momentum as in `torch.optim.SGD`.
 
     Args:
@@ -40,29 +40,29 @@ class SGD:
 
 @final
 @dataclass(frozen=True, slots=True)
-class State:
+class SGDState:
     """What the next step needs: the members and their velocities."""
 
     theta: Float[Tensor, "P D"]
     velocity: Float[Tensor, "P D"]
 
-    def __getitem__(self, members: Tensor) -> "State":
-        return State(self.theta[members], self.velocity[members])
+    def __getitem__(self, members: Tensor) -> "SGDState":
+        return SGDState(self.theta[members], self.velocity[members])
 
 
-def init(theta: Float[Tensor, "P D"]) -> State:
+def init(theta: Float[Tensor, "P D"]) -> SGDState:
     """Members at rest."""
-    return State(theta, torch.zeros_like(theta))
+    return SGDState(theta, torch.zeros_like(theta))
 
 
-def step(evaluate: Evaluator, state: State, batch: Examples, sgd: SGD) -> State:
+def step(evaluate: Evaluator, state: SGDState, batch: Examples, sgd: SGDConfig) -> SGDState:
     """One step of every member on one batch, down the gradient of its mean cross entropy."""
     gradient = evaluate.gradient(state.theta, batch.x, batch.y)
     velocity = sgd.momentum * state.velocity + gradient if sgd.momentum else gradient
-    return State(torch.add(state.theta, velocity, alpha=-sgd.lr), velocity)
+    return SGDState(torch.add(state.theta, velocity, alpha=-sgd.lr), velocity)
 
 
-def minibatches(num_examples: int, sgd: SGD, seed: int) -> Iterator[tuple[int, Int[Tensor, "B"]]]:
+def minibatches(num_examples: int, sgd: SGDConfig, seed: int) -> Iterator[tuple[int, Int[Tensor, "B"]]]:
     """(epoch, indices of a batch): a fresh permutation each epoch, a function of the seed alone."""
     generator = torch.Generator().manual_seed(seed % 2**63)
     for epoch in range(sgd.epochs):
@@ -71,7 +71,7 @@ def minibatches(num_examples: int, sgd: SGD, seed: int) -> Iterator[tuple[int, I
 
 
 def train(
-    net: nn.Module, examples: Examples, theta: Float[Tensor, "P D"], *, sgd: SGD, seed: int
+    net: nn.Module, examples: Examples, theta: Float[Tensor, "P D"], *, sgd: SGDConfig, seed: int
 ) -> Iterator[tuple[int, Float[Tensor, "P D"]]]:
     """Yields (epoch, members) after each epoch.
 

@@ -1,4 +1,4 @@
-"""One training under way: its net, optimiser, random numbers and history, which can be written down and taken up again."""
+"""One training under way: its net, optimizer, random numbers and history, which can be written down and taken up again."""
 
 import json
 import math
@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from goodminima.tasks.streams import stream
+from goodminima.core.streams import stream
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.batches import Batches, channels_last
 from goodminima.train.recipe import Recipe, set_lr
 
 Objective = Callable[[nn.Module, Examples, int], Tensor]  # (net, batch, number of the step) -> what is made small
-Listen = Callable[[int, int], None]  # examples seen, examples to be seen
+Callback = Callable[[int, int], None]  # examples seen, examples to be seen
 
 _CHUNK = 500  # examples that are measured at once
 _RANDOM = 2**32 - 1  # the word of dropout's stream; epochs have their own numbers
@@ -76,7 +76,7 @@ class Training:
             _lay_out(self.net, torch.channels_last)
             train, test = (Examples(channels_last(split.x), split.y) for split in (task.train, task.test))
             self.task = replace(task, train=train, test=test)
-        self._optimiser = recipe.optimiser.build(self.net, weight_decay=recipe.weight_decay)
+        self._optimiser = recipe.optimizer.build(self.net, weight_decay=recipe.weight_decay)
         self._objective = objective
         self._model = cast(nn.Module, torch.compile(self.net)) if recipe.compiled else self.net
         self._batches = Batches(
@@ -99,7 +99,7 @@ class Training:
             torch.manual_seed(int(stream(self._seed, _RANDOM).integers(2**63)))
             yield
 
-    def epoch(self, listen: Listen | None) -> None:
+    def epoch(self, callback: Callback | None) -> None:
         """One pass over the training examples.
 
         Raises:
@@ -112,10 +112,10 @@ class Training:
             set_lr(self._optimiser, self.recipe.lr(step / steps))
             loss = self._step(Examples(x, self.task.train.y[rows]), step)
             seen += len(x)
-            if listen is not None:
-                listen(seen, wanted)
+            if callback is not None:
+                callback(seen, wanted)
         if not math.isfinite(loss.item()):
-            lr = self.recipe.optimiser.lr
+            lr = self.recipe.optimizer.lr
             raise ValueError(f"fit: the loss is {loss.item()} in epoch {self.epochs}: lower lr, now {lr}, or clip")
         self.epochs += 1
 
@@ -146,7 +146,7 @@ class Training:
         }
         if self.over:
             return found
-        return found | {"optimiser": self._optimiser.state_dict(), "random": _random_state(self._device)}
+        return found | {"optimizer": self._optimiser.state_dict(), "random": _random_state(self._device)}
 
     def go_on_from(self, state: Mapping[str, Any]) -> None:
         """Takes up what `state` wrote down; inside `random_numbers_of_its_own`."""
@@ -154,7 +154,7 @@ class Training:
         self.history = [Epoch(**epoch) for epoch in json.loads(state["history"])]
         self.epochs, self.over = state["epochs"], state["over"]
         if not self.over:
-            self._optimiser.load_state_dict(state["optimiser"])
+            self._optimiser.load_state_dict(state["optimizer"])
             _set_random_state(state["random"], self._device)
 
     def finished_net(self) -> nn.Module:
@@ -163,7 +163,7 @@ class Training:
         return _lay_out(self.net, torch.contiguous_format).eval()
 
     def _step(self, batch: Examples, step: int) -> Float[Tensor, ""]:
-        """One step of the optimiser; the loss before it."""
+        """One step of the optimizer; the loss before it."""
 
         def closure() -> Tensor:
             self._optimiser.zero_grad(set_to_none=True)

@@ -4,7 +4,7 @@ By counting guesses (`search.counting`, which Guess & Check comes with), by mult
 by rays around one minimum.
 """
 
-from goodminima.search.counting import Count, LogVolume
+from goodminima.core.log_volume import Count, LogVolume
 from goodminima.volume.basin import (
     AbstractProposal,
     Basin,
@@ -12,18 +12,18 @@ from goodminima.volume.basin import (
     Isotropic,
     Label,
     LowRank,
-    basin_of,
     basin_volume,
+    basin_volume_of,
 )
 from goodminima.volume.splitting import (
     AbstractMoves,
+    BlockMoves,
     Level,
     NeuronMoves,
     Outcome,
-    PcnMoves,
-    Seen,
     Split,
     Stage,
+    TargetValues,
     Walked,
     split_volume,
     volume_where,
@@ -33,6 +33,7 @@ __all__ = [
     "AbstractMoves",
     "AbstractProposal",
     "Basin",
+    "BlockMoves",
     "Count",
     "Diagonal",
     "Isotropic",
@@ -42,13 +43,12 @@ __all__ = [
     "LowRank",
     "NeuronMoves",
     "Outcome",
-    "PcnMoves",
-    "Seen",
     "Split",
     "Stage",
+    "TargetValues",
     "Walked",
-    "basin_of",
     "basin_volume",
+    "basin_volume_of",
     "split_volume",
     "volume_where",
 ]

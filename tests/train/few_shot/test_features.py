@@ -7,10 +7,12 @@ import pytest
 import torch
 from few_digits import few_digits
 
-from goodminima.train import Extractor, Optimiser, Recipe, pretrained_features
+from goodminima.train import Extractor, OptimizerConfig, Recipe, pretrained_features
 from goodminima.train.few_shot import features
 
-THIN = Extractor(width=1 / 32, recipe=Recipe(epochs=1, batch_size=64, optimiser=Optimiser(name="Nesterov", lr=0.05)))
+THIN = Extractor(
+    width=1 / 32, recipe=Recipe(epochs=1, batch_size=64, optimizer=OptimizerConfig(name="Nesterov", lr=0.05))
+)
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +57,7 @@ def test_everything_that_decides_has_a_file_of_its_own(tmp_path: Path) -> None:
 def test_progress_is_told() -> None:
     heard: list[tuple[str, int, int]] = []
     pretrained_features(
-        few_digits(), THIN, seed=0, listen=lambda what, done, wanted: heard.append((what, done, wanted))
+        few_digits(), THIN, seed=0, callback=lambda what, done, wanted: heard.append((what, done, wanted))
     )
     assert heard[-1] == ("features", 100, 100)
     assert heard[0] == ("images trained on", 64, 320)

@@ -9,7 +9,7 @@ from torch import nn
 from goodminima.nets import LinearModel
 from goodminima.population import TorchDefault
 from goodminima.tasks import draw_episodes
-from goodminima.train import SGD, query_accuracy, ridge_heads, sgd_heads, svm_heads
+from goodminima.train import SGDConfig, query_accuracy, ridge_heads, sgd_heads, svm_heads
 from goodminima.train.few_shot.heads import logits
 from goodminima.train.sgd import minibatches
 
@@ -35,15 +35,15 @@ def test_logits_are_those_of_linear_models() -> None:
 
 @pytest.mark.parametrize(("batch_size", "momentum"), [(len(Y), 0.9), (4, 0.0)])
 def test_a_population_of_heads_equals_a_loop_of_single_ones(batch_size: int, momentum: float) -> None:
-    sgd = SGD(lr=0.1, epochs=20, batch_size=batch_size, momentum=momentum)
+    sgd = SGDConfig(lr=0.1, epochs=20, batch_size=batch_size, momentum=momentum)
     found = sgd_heads(X.double(), Y, START.double(), sgd=sgd, seed=4)
     for theta, x, head in zip(START, X.double(), found, strict=True):
         net = _module(theta)
-        optimiser = torch.optim.SGD(net.parameters(), lr=sgd.lr, momentum=momentum)
+        optimizer = torch.optim.SGD(net.parameters(), lr=sgd.lr, momentum=momentum)
         for _, rows in minibatches(len(Y), sgd, 4):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             F.cross_entropy(net(x[rows]), Y[rows]).backward()
-            optimiser.step()
+            optimizer.step()
         torch.testing.assert_close(head, nn.utils.parameters_to_vector(net.parameters()).detach())
 
 
@@ -92,12 +92,12 @@ def test_a_tie_is_wrong() -> None:
 
 def test_an_svm_head_tells_how_far_it_is() -> None:
     heard: list[int] = []
-    svm_heads(X, Y, cost=0.1, seed=0, listen=heard.append)
+    svm_heads(X, Y, cost=0.1, seed=0, callback=heard.append)
     assert heard == [1, 2, 3, 4, 5, 6]
 
 
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(ValueError, match="heads on 9 features have 10 parameters a class"):
-        sgd_heads(X, Y, START[:, 1:], sgd=SGD(lr=1, epochs=1, batch_size=1), seed=0)
+        sgd_heads(X, Y, START[:, 1:], sgd=SGDConfig(lr=1, epochs=1, batch_size=1), seed=0)
     with pytest.raises(ValueError, match="penalty must be positive, got 0"):
         ridge_heads(X, Y, penalty=0)

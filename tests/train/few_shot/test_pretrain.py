@@ -10,14 +10,14 @@ from few_digits import few_digits
 from torch import Tensor, nn
 
 from goodminima.nets import ResNet12
-from goodminima.train import Cosine, CropFlip, Optimiser, Recipe, pretrain
+from goodminima.train import Cosine, CropFlip, OptimizerConfig, Recipe, pretrain
 from goodminima.train.batches import Batches
 
-NESTEROV = Optimiser(name="Nesterov", lr=0.05)
+NESTEROV = OptimizerConfig(name="Nesterov", lr=0.05)
 RECIPE = Recipe(
     epochs=4,
     batch_size=32,
-    optimiser=NESTEROV,
+    optimizer=NESTEROV,
     schedule=Cosine(),
     weight_decay=5e-4,
     augment=CropFlip(pad=2, flip=False),
@@ -58,12 +58,12 @@ def test_steps_are_those_of_torch_optim_along_a_cosine() -> None:
         torch.manual_seed(5)
         net = linear(5)
     images, steps = few_digits(), 4 * (len(few_digits().train_y) // 32)
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
     for step, (_, rows, x) in enumerate(_batches()):
-        optimiser.param_groups[0]["lr"] = 0.05 * (1 + math.cos(math.pi * step / steps)) / 2
-        optimiser.zero_grad()
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 + math.cos(math.pi * step / steps)) / 2
+        optimizer.zero_grad()
         F.cross_entropy(net(x), images.train_y[rows]).backward()
-        optimiser.step()
+        optimizer.step()
     for ours, theirs in zip(found.net.parameters(), net.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
 
@@ -85,14 +85,16 @@ def test_an_epoch_sees_no_image_twice_and_moves_each_by_at_most_the_border() -> 
 
 def test_whoever_listens_hears_every_step() -> None:
     heard: list[tuple[int, int]] = []
-    pretrain(_thin, few_digits(), recipe=RECIPE, seed=1, listen=lambda done, wanted: heard.append((done, wanted)))
+    pretrain(_thin, few_digits(), recipe=RECIPE, seed=1, callback=lambda done, wanted: heard.append((done, wanted)))
     wanted = 4 * (len(few_digits().train_y) // 32) * 32
     assert heard == [(done, wanted) for done in range(32, wanted + 1, 32)]
 
 
 def test_a_step_too_long_is_named() -> None:
     with pytest.raises(ValueError, match=r"the loss is \w+ in epoch 0: lower lr, now 1e\+30"):
-        pretrain(_thin, few_digits(), recipe=Recipe(epochs=1, batch_size=64, optimiser=Optimiser(lr=1e30)), seed=0)
+        pretrain(
+            _thin, few_digits(), recipe=Recipe(epochs=1, batch_size=64, optimizer=OptimizerConfig(lr=1e30)), seed=0
+        )
 
 
 def test_too_few_images_are_named() -> None:

@@ -1,4 +1,4 @@
-"""The contract of optimisers that step with a closure: quadratics, resumption, schedules, and what they refuse."""
+"""The contract of optimizers that step with a closure: quadratics, resumption, schedules, and what they refuse."""
 
 import io
 import re

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from goodminima.nets import MLP
 from goodminima.population import Glorot, Population
 from goodminima.tasks import FreshRolls, swiss_roll
-from goodminima.train import PoisonedAdam, PoisonedObjective, poison_together
+from goodminima.train import PoisonedAdamConfig, PoisonedObjective, poison_together
 
 NET = MLP(in_features=2, hidden=(7, 5), hidden_bias=True)
 TASK, DRAW = swiss_roll(seed=0, num_train=40, num_test=10), FreshRolls(seed=1, num_points=20)
@@ -21,7 +21,7 @@ def starts(count: int = len(BETAS)) -> Tensor:
     return Glorot().draw(NET, seed=0, indices=np.arange(count, dtype=np.uint64))
 
 
-def by_torch(start: Tensor, beta: float, adam: PoisonedAdam) -> Tensor:
+def by_torch(start: Tensor, beta: float, adam: PoisonedAdamConfig) -> Tensor:
     """One member by itself, with PyTorch's Adam, clipping and schedule."""
     net = Population(NET, start[None]).member(0)
     objective = PoisonedObjective(beta=beta, draw=DRAW)
@@ -38,14 +38,14 @@ def by_torch(start: Tensor, beta: float, adam: PoisonedAdam) -> Tensor:
 
 @pytest.mark.parametrize("clip", [8.0, 0.05])
 def test_each_member_goes_where_it_would_go_alone_in_torch(clip: float) -> None:
-    adam = PoisonedAdam(lr=0.01, steps=20, clip=clip)
+    adam = PoisonedAdamConfig(lr=0.01, steps=20, clip=clip)
     found = poison_together(NET, TASK.train, starts(), betas=BETAS, draw=DRAW, adam=adam)
     for member, beta in enumerate(BETAS):
         torch.testing.assert_close(found[member], by_torch(starts()[member], beta, adam), rtol=1e-3, atol=2e-4)
 
 
 def test_a_member_does_not_depend_on_its_company() -> None:
-    adam = PoisonedAdam(steps=60)
+    adam = PoisonedAdamConfig(steps=60)
     all_ = poison_together(NET, TASK.train, starts(), betas=BETAS, draw=DRAW, adam=adam)
     four = poison_together(NET, TASK.train, starts()[1:], betas=BETAS[1:], draw=DRAW, adam=adam)
     assert torch.equal(all_[1:], four)
@@ -53,20 +53,22 @@ def test_a_member_does_not_depend_on_its_company() -> None:
 
 def test_starts_stay_as_they_were_and_steps_are_told() -> None:
     heard, theta = list[int](), starts()
-    poison_together(NET, TASK.train, theta, betas=BETAS, draw=DRAW, adam=PoisonedAdam(steps=25), listen=heard.append)
+    poison_together(
+        NET, TASK.train, theta, betas=BETAS, draw=DRAW, adam=PoisonedAdamConfig(steps=25), callback=heard.append
+    )
     assert torch.equal(theta, starts())
     assert heard == [10, 20]
 
 
 def test_the_step_falls_from_lr_to_0_along_half_a_cosine() -> None:
-    adam = PoisonedAdam(lr=0.4, steps=100)
+    adam = PoisonedAdamConfig(lr=0.4, steps=100)
     assert [adam.lr_at(step) for step in (0, 50, 100)] == pytest.approx([0.4, 0.2, 0.0])
 
 
 def test_what_is_refused() -> None:
     def train(net: nn.Module = NET, betas: tuple[float, ...] = BETAS) -> None:
         theta = Glorot().draw(net, seed=0, indices=np.arange(len(BETAS), dtype=np.uint64))
-        poison_together(net, TASK.train, theta, betas=betas, draw=DRAW, adam=PoisonedAdam(steps=1))
+        poison_together(net, TASK.train, theta, betas=betas, draw=DRAW, adam=PoisonedAdamConfig(steps=1))
 
     with pytest.raises(ValueError, match="one beta a member is needed, got 2 for 5 members"):
         train(betas=(0.0, 0.1))
@@ -74,7 +76,7 @@ def test_what_is_refused() -> None:
         train(betas=(0.0, 0.1, 0.1, 0.1, 2))
     with pytest.raises(ValueError, match="two classes are needed, got 3"):
         train(net=MLP(in_features=2, hidden=(4,), num_classes=3))
-    with pytest.raises(ValueError, match=r"PoisonedAdam\.lr must be finite and above 0, got nan"):
-        PoisonedAdam(lr=math.nan)
-    with pytest.raises(ValueError, match=r"PoisonedAdam\.steps must be at least 1, got 0"):
-        PoisonedAdam(steps=0)
+    with pytest.raises(ValueError, match=r"PoisonedAdamConfig\.lr must be finite and above 0, got nan"):
+        PoisonedAdamConfig(lr=math.nan)
+    with pytest.raises(ValueError, match=r"PoisonedAdamConfig\.steps must be at least 1, got 0"):
+        PoisonedAdamConfig(steps=0)

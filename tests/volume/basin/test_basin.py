@@ -10,12 +10,12 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from goodminima.population import generator
+from goodminima.core import generator
 from goodminima.population.priors import AbstractPrior, Cube, Gaussian
 from goodminima.tasks.task import Examples
 from goodminima.volume.basin import ray_walk
-from goodminima.volume.basin.aim import Diagonal, LowRank
-from goodminima.volume.basin.basin import Basin, Label, basin_of, basin_volume
+from goodminima.volume.basin.basin import Basin, Label, basin_volume, basin_volume_of
+from goodminima.volume.basin.proposals import Diagonal, LowRank
 from goodminima.volume.basin.ray_integrals import log_ball
 
 SIZE = 60
@@ -42,7 +42,7 @@ def log_ellipsoid(eigenvalues: Tensor, cutoff: float) -> float:
 
 
 def test_a_ball_is_exact() -> None:
-    basin = basin_of(norm, ORIGIN, cutoff=(0.5, 3.0), num_rays=50)
+    basin = basin_volume_of(norm, ORIGIN, cutoff=(0.5, 3.0), num_rays=50)
     for cutoff in (0.5, 3.0):
         ball = basin.at(cutoff)
         assert ball.log_volume.estimate == pytest.approx(log_ball(SIZE) + SIZE * math.log(cutoff), abs=0.01)
@@ -53,7 +53,7 @@ def test_a_ball_is_exact() -> None:
 
 
 def test_a_ball_in_twenty_thousand_dimensions() -> None:
-    basin = basin_of(norm, torch.zeros(20_000, dtype=torch.float64), cutoff=0.1, num_rays=10)
+    basin = basin_volume_of(norm, torch.zeros(20_000, dtype=torch.float64), cutoff=0.1, num_rays=10)
     assert basin.log_average == pytest.approx(log_ball(20_000) + 20_000 * math.log(0.1), abs=0.02)
 
 
@@ -61,12 +61,12 @@ def test_a_ball_in_twenty_thousand_dimensions() -> None:
 def test_a_turned_ellipsoid_needs_its_curvature(condition: float) -> None:
     loss, root, eigenvalues = ellipsoid(condition)
     truth = log_ellipsoid(eigenvalues, 0.1)
-    aimed = basin_of(loss, ORIGIN, cutoff=0.1, num_rays=500, proposal=LowRank(root, damping=1e-8))
+    aimed = basin_volume_of(loss, ORIGIN, cutoff=0.1, num_rays=500, proposal=LowRank(root, damping=1e-8))
     assert aimed.label is Label.ESTIMATE
     assert aimed.log_volume.estimate == pytest.approx(truth, abs=0.02)  # the demand, 1 % of the log, is 100 times this
     assert aimed.effective_rays > 440
     # The plain average says itself that it failed, and what is left of it holds; so does Jensen's bound.
-    plain = basin_of(loss, ORIGIN, cutoff=0.1, num_rays=500)
+    plain = basin_volume_of(loss, ORIGIN, cutoff=0.1, num_rays=500)
     assert plain.label is Label.LOWER_BOUND
     assert plain.log_volume.estimate is None
     assert plain.log_volume.low < truth
@@ -78,14 +78,14 @@ def test_a_turned_ellipsoid_needs_its_curvature(condition: float) -> None:
 
 def test_a_curvature_that_is_not_turned_back_is_no_help_and_says_so() -> None:
     loss, _, eigenvalues = ellipsoid(1e3)
-    basin = basin_of(loss, ORIGIN, cutoff=0.1, num_rays=500, proposal=Diagonal(eigenvalues))
+    basin = basin_volume_of(loss, ORIGIN, cutoff=0.1, num_rays=500, proposal=Diagonal(eigenvalues))
     assert basin.label is Label.LOWER_BOUND
     assert basin.log_volume.low < log_ellipsoid(eigenvalues, 0.1)
 
 
 def test_straight_ellipsoids_are_exact_with_their_diagonal() -> None:
     curvature = torch.logspace(0, 4, SIZE, dtype=torch.float64)
-    basin = basin_of(
+    basin = basin_volume_of(
         lambda theta: 0.5 * (theta.square() * curvature).sum(1), ORIGIN, num_rays=200,
         proposal=Diagonal(curvature, damping=1e-8),
     )  # fmt: skip
@@ -95,7 +95,7 @@ def test_straight_ellipsoids_are_exact_with_their_diagonal() -> None:
 def test_a_wrong_curvature_costs_no_more_than_its_rays() -> None:
     """On a ball, aimed badly: the even tenth keeps the mean right, within 6 standard errors of its worst case."""
     wrong = LowRank(torch.eye(20, SIZE, dtype=torch.float64) * 100, damping=1e-6)
-    basin = basin_of(norm, ORIGIN, cutoff=1.0, num_rays=2000, proposal=wrong)
+    basin = basin_volume_of(norm, ORIGIN, cutoff=1.0, num_rays=2000, proposal=wrong)
     assert basin.log_average == pytest.approx(log_ball(SIZE), abs=6 * math.sqrt(9 / 2000))
     assert basin.effective_rays >= 199
 
@@ -105,7 +105,8 @@ def test_intervals_cover_an_ellipsoid_of_five_dimensions() -> None:
     loss, _, eigenvalues = ellipsoid(9.0, size=5)
     truth = log_ellipsoid(eigenvalues, 0.1)
     volumes = [
-        basin_of(loss, torch.zeros(5, dtype=torch.float64), num_rays=300, seed=seed).log_volume for seed in range(200)
+        basin_volume_of(loss, torch.zeros(5, dtype=torch.float64), num_rays=300, seed=seed).log_volume
+        for seed in range(200)
     ]
     held = np.mean([volume.low <= truth <= volume.high for volume in volumes])
     assert 0.9 <= held <= 0.99
@@ -117,7 +118,7 @@ def test_intervals_cover_an_ellipsoid_of_five_dimensions() -> None:
 def test_half_of_the_rays_never_cross_a_half_space(prior: AbstractPrior, offset: float) -> None:
     """P(theta_1 < 0.3), seen from a minimum on or off centre; with 6 standard errors of the ray average."""
     centre = torch.full((4,), offset, dtype=torch.float64)
-    basin = basin_of(lambda theta: theta[:, 0], centre, cutoff=0.3, prior=prior, num_rays=3000)
+    basin = basin_volume_of(lambda theta: theta[:, 0], centre, cutoff=0.3, prior=prior, num_rays=3000)
     truth = stats.norm.logcdf(0.3 / 0.8) if isinstance(prior, Gaussian) else math.log(0.65)
     volume = basin.log_volume
     assert abs(basin.log_average - truth) < 3 * (volume.high - volume.low) / 2
@@ -131,7 +132,7 @@ def test_half_of_the_rays_never_cross_a_half_space(prior: AbstractPrior, offset:
 
 
 def test_a_cap_of_a_ball_is_what_censored_rays_leave_of_a_half_space() -> None:
-    basin = basin_of(lambda theta: theta[:, 0], torch.zeros(3, dtype=torch.float64), cutoff=0.5, farthest=1.0)
+    basin = basin_volume_of(lambda theta: theta[:, 0], torch.zeros(3, dtype=torch.float64), cutoff=0.5, max_radius=1.0)
     truth = math.log(4 / 3 * math.pi - math.pi * 0.5**2 * (3 - 0.5) / 3)
     volume = basin.log_volume
     assert abs(basin.log_average - truth) < 3 * (volume.high - volume.low) / 2
@@ -140,14 +141,14 @@ def test_a_cap_of_a_ball_is_what_censored_rays_leave_of_a_half_space() -> None:
 
 
 def test_a_gaussian_ball_is_a_chi_square() -> None:
-    basin = basin_of(norm, ORIGIN, cutoff=(2.0, 7.0), prior=Gaussian(1.0), num_rays=20)
+    basin = basin_volume_of(norm, ORIGIN, cutoff=(2.0, 7.0), prior=Gaussian(1.0), num_rays=20)
     for cutoff in (2.0, 7.0):
         assert basin.at(cutoff).log_average == pytest.approx(stats.chi2.logcdf(cutoff**2, SIZE), abs=0.02)
 
 
 def test_units_stretch_the_basin() -> None:
     """Volumes in units of (2, 3, fixed): the ball of radius 1 is an ellipse of area pi / 6, pi in the parameters."""
-    basin = basin_of(
+    basin = basin_volume_of(
         norm, torch.zeros(3, dtype=torch.float64), cutoff=1.0, units=np.array([2.0, 3.0, 0.0]), num_rays=3000
     )
     volume = basin.log_volume
@@ -160,7 +161,7 @@ def test_rays_do_not_depend_on_how_they_are_grouped(monkeypatch: pytest.MonkeyPa
     def rays() -> Basin:
         loss, root, _ = ellipsoid(10.0, size=8)
         start = torch.zeros(8, dtype=torch.float64)
-        return basin_of(loss, start, num_rays=100, proposal=LowRank(root), prior=Gaussian(1.0), seed=5)
+        return basin_volume_of(loss, start, num_rays=100, proposal=LowRank(root), prior=Gaussian(1.0), seed=5)
 
     together = rays()
     monkeypatch.setattr(ray_walk, "_GROUP_RAYS", 7)
@@ -177,13 +178,13 @@ def test_every_loss_is_counted() -> None:
         asked.append(len(theta))
         return norm(theta) ** 1.5 + theta[:, 0].square()
 
-    basin = basin_of(counted, ORIGIN, cutoff=(0.1, 1.0), num_rays=600)
+    basin = basin_volume_of(counted, ORIGIN, cutoff=(0.1, 1.0), num_rays=600)
     assert basin.evaluations == sum(asked)
 
 
 def test_progress_is_told() -> None:
     heard: list[int] = []
-    basin_of(norm, ORIGIN, cutoff=1.0, num_rays=1100, listen=heard.append)
+    basin_volume_of(norm, ORIGIN, cutoff=1.0, num_rays=1100, callback=heard.append)
     assert heard == [512, 1024, 1100]
 
 
@@ -267,8 +268,8 @@ def test_mistakes_are_told() -> None:
         basin_volume(net, batch, num_rays=1)
     with pytest.raises(ValueError, match="growth must be above 1 and finite, got 1"):
         basin_volume(net, batch, growth=1.0)
-    with pytest.raises(ValueError, match="farthest must be positive and finite, got inf"):
-        basin_volume(net, batch, farthest=math.inf)
+    with pytest.raises(ValueError, match="max_radius must be positive and finite, got inf"):
+        basin_volume(net, batch, max_radius=math.inf)
     both = basin_volume(net, batch, cutoff=(0.1, 0.5), num_rays=4)
     with pytest.raises(ValueError, match=r"a single cutoff is needed here, got \(0.1, 0.5\): use at\(cutoff\)"):
         _ = both.log_volume
@@ -277,5 +278,5 @@ def test_mistakes_are_told() -> None:
 
 
 def test_a_basin_tells_what_it_is() -> None:
-    basin = basin_of(norm, ORIGIN, cutoff=1.0, num_rays=10)
+    basin = basin_volume_of(norm, ORIGIN, cutoff=1.0, num_rays=10)
     assert str(basin).endswith("estimate: 10.0 effective of 10 rays, 0 censored, mean radius 1")

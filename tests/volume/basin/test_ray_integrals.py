@@ -10,7 +10,7 @@ from torch import nn
 
 from goodminima.population.priors import Cube, FanOut, Gaussian, Sphere
 from goodminima.volume.basin.coordinates import Coordinates
-from goodminima.volume.basin.ray_integrals import InBox, InGaussian, Plain, log_ball, weight_of
+from goodminima.volume.basin.ray_integrals import BoxWeight, GaussianWeight, UniformWeight, log_ball, weight_of
 
 
 def coordinates(centre: list[float], units: list[float]) -> Coordinates:
@@ -25,7 +25,7 @@ def test_the_unit_ball(size: int) -> None:
 
 
 def test_a_plain_ray_is_its_radius_to_the_nth_power() -> None:
-    plain = Plain(coordinates([0.0] * 4, [1.0, 0.0, 2.0, 3.0]))
+    plain = UniformWeight(coordinates([0.0] * 4, [1.0, 0.0, 2.0, 3.0]))
     radius = np.array([[0.5, 2.0]])
     assert plain.log_integral(np.zeros((2, 3)), radius) == pytest.approx(3 * np.log(radius))
 
@@ -34,7 +34,7 @@ def test_a_plain_ray_is_its_radius_to_the_nth_power() -> None:
 @pytest.mark.parametrize("quantile", [1e-9, 0.01, 0.5, 0.999])
 def test_a_gaussian_ball_around_zero_is_a_chi_square(size: int, quantile: float) -> None:
     radius = math.sqrt(stats.chi2.ppf(quantile, size)) * 0.7
-    weight = InGaussian(Coordinates(torch.zeros(size, dtype=torch.float64), np.ones(size)), 0.7)
+    weight = GaussianWeight(Coordinates(torch.zeros(size, dtype=torch.float64), np.ones(size)), 0.7)
     phi = np.eye(1, size)
     term = log_ball(size) + weight.log_integral(phi, np.array([[radius]]))[0, 0]
     assert term == pytest.approx(math.log(quantile), abs=1e-7)
@@ -45,7 +45,7 @@ def test_a_gaussian_ball_around_zero_is_a_chi_square(size: int, quantile: float)
 @pytest.mark.parametrize("radius", [1e-3, 0.5, 3.0, 1e3])
 def test_gaussian_rays_agree_with_quadrature(size: int, pull: float, radius: float) -> None:
     """The minimum off centre along the ray, units of 2 and a standard deviation of 0.5."""
-    weight = InGaussian(coordinates([pull] + [0.1] * (size - 1), [2.0] * size), 0.5)
+    weight = GaussianWeight(coordinates([pull] + [0.1] * (size - 1), [2.0] * size), 0.5)
     phi = np.eye(1, size)
 
     def log_integrand(t: float) -> float:
@@ -69,7 +69,7 @@ def test_gaussian_rays_agree_with_quadrature(size: int, pull: float, radius: flo
 
 
 def test_rays_end_at_the_walls_of_a_box() -> None:
-    box = InBox(coordinates([0.5, 0.0], [1.0, 2.0]), np.array([1.0, 3.0]))
+    box = BoxWeight(coordinates([0.5, 0.0], [1.0, 2.0]), np.array([1.0, 3.0]))
     half = math.sqrt(0.5)
     ends = box.ends(np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [half, -half]]))
     assert ends == pytest.approx([0.5, 1.5, 1.5, 0.5 / half])
@@ -79,10 +79,10 @@ def test_rays_end_at_the_walls_of_a_box() -> None:
 def test_priors_have_their_weights() -> None:
     net = nn.Linear(3, 2)
     place = Coordinates(torch.zeros(8), np.array([1.0] * 6 + [0.0] * 2))
-    assert weight_of(None, place, net) == Plain(place)
-    assert weight_of(Gaussian(2.0), place, net) == InGaussian(place, 2.0)
+    assert weight_of(None, place, net) == UniformWeight(place)
+    assert weight_of(Gaussian(2.0), place, net) == GaussianWeight(place, 2.0)
     fan_out = weight_of(FanOut(), place, net)
-    assert isinstance(fan_out, InBox)
+    assert isinstance(fan_out, BoxWeight)
     assert fan_out.half_widths == pytest.approx(np.full(6, math.sqrt(0.5)))
     with pytest.raises(ValueError, match="prior must be a box, Gaussian or None, got Sphere"):
         weight_of(Sphere(), place, net)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goodminima.volume import AbstractMoves, Level, Seen, Walked
+from goodminima.volume import AbstractMoves, Level, TargetValues, Walked
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Orthant(AbstractMoves):
     def draw(self, *, seed: int, indices: np.ndarray) -> Tensor:
         return _uniform(seed, len(indices), self.dimension)
 
-    def see(self, theta: Tensor) -> Seen:
-        return Seen(theta, theta.square().mean(dim=1))
+    def evaluate(self, theta: Tensor) -> TargetValues:
+        return TargetValues(theta, theta.square().mean(dim=1))
 
     def walk(self, theta: Tensor, level: Level, *, seed: int, streams: np.ndarray, sweeps: int) -> Walked:
         if not self.walks:

@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 
 from goodminima.volume import Count, Outcome
-from goodminima.volume.splitting.descent import Reading
 from goodminima.volume.splitting.interval import combine, outcome_of
+from goodminima.volume.splitting.sampler import RunEstimate
 
 
-def _readings(logs: np.ndarray, *, families: int = 100, levels: int = 9) -> list[Reading]:
-    return [Reading(log_volume=log, ceiling=-1.0, levels=levels, families=families) for log in logs.tolist()]
+def _readings(logs: np.ndarray, *, families: int = 100, levels: int = 9) -> list[RunEstimate]:
+    return [RunEstimate(log_volume=log, ceiling=-1.0, levels=levels, families=families) for log in logs.tolist()]
 
 
 @pytest.mark.parametrize("spread", [0.05, 0.3, 1.0])
@@ -39,18 +39,18 @@ def test_a_single_run_has_no_upper_end_but_one() -> None:
 
 
 def test_runs_that_stopped_mixing_give_a_lower_bound() -> None:
-    readings = _readings(np.array([-9.0, -11.0]), families=2)
-    volume = combine(readings, particles=256)
-    assert outcome_of(readings) is Outcome.STOPPED_MIXING
+    estimates = _readings(np.array([-9.0, -11.0]), families=2)
+    volume = combine(estimates, particles=256)
+    assert outcome_of(estimates) is Outcome.STOPPED_MIXING
     assert volume.is_bound
     assert volume.low == pytest.approx(-10 + math.log(0.025) / 2)
     assert str(volume).startswith("log V >= -11.844")
 
 
 def test_a_run_that_did_not_arrive_counts_as_zero() -> None:
-    readings = _readings(np.array([-9.0, -math.inf]))
-    assert outcome_of(readings) is Outcome.STOPPED_MIXING
-    assert combine(readings, particles=256).low == pytest.approx(-9 - math.log(2) + math.log(0.025))
+    estimates = _readings(np.array([-9.0, -math.inf]))
+    assert outcome_of(estimates) is Outcome.STOPPED_MIXING
+    assert combine(estimates, particles=256).low == pytest.approx(-9 - math.log(2) + math.log(0.025))
 
 
 @pytest.mark.parametrize("spread", [0.5, 2.0, 6.0])
@@ -63,9 +63,9 @@ def test_the_lower_bound_holds_at_least_as_often_as_it_says(spread: float) -> No
 
 
 def test_no_arrival_is_an_upper_bound() -> None:
-    readings = [Reading(log_volume=-math.inf, ceiling=c, levels=9, families=100) for c in (-40.0, -38.0)]
-    volume = combine(readings, particles=256)
-    assert outcome_of(readings) is Outcome.EMPTY
+    estimates = [RunEstimate(log_volume=-math.inf, ceiling=c, levels=9, families=100) for c in (-40.0, -38.0)]
+    volume = combine(estimates, particles=256)
+    assert outcome_of(estimates) is Outcome.EMPTY
     assert (volume.estimate, volume.low) == (None, -math.inf)
     assert volume.high == pytest.approx(-38.0 + stats.norm.ppf(0.95) * 3 / 16)
 

@@ -63,13 +63,13 @@ def test_walks_leave_the_prior_within_a_level_invariant(name: str) -> None:
     net, task, prior, level = _cases()[name]
     moves = NeuronMoves(net, task, prior)
     theta = moves.draw(seed=1, indices=np.arange(150_000, dtype=np.uint64))
-    seen = moves.see(theta)
-    inside = theta[level.holds(seen.margins, seen.losses)][:16_000]
+    values = moves.evaluate(theta)
+    inside = theta[level.holds(values.margins, values.losses)][:16_000]
     assert 5_000 <= len(inside) < 0.5 * len(theta)
     exact, start = inside[::2], inside[1::2]
     walked = moves.walk(start, level, seed=2, streams=np.arange(len(start), dtype=np.uint64), sweeps=2).theta
-    seen = moves.see(walked)
-    assert level.holds(seen.margins, seen.losses).all()
+    values = moves.evaluate(walked)
+    assert level.holds(values.margins, values.losses).all()
     assert (walked != start).double().mean() > 0.5
     values = [_functionals(moves, part) for part in (exact, walked)]
     alarm = FALSE_ALARM / len(values[0])
@@ -79,10 +79,10 @@ def test_walks_leave_the_prior_within_a_level_invariant(name: str) -> None:
 
 def _functionals(moves: NeuronMoves, theta: Tensor) -> np.ndarray:
     """By row: margins, losses, all single parameters, and lengths of random parts of theta."""
-    seen = moves.see(theta)
+    values = moves.evaluate(theta)
     parts = torch.rand(20, theta.shape[1], generator=torch.Generator().manual_seed(4)) < 0.3
     lengths = theta.square() @ parts.float().T
-    return torch.cat([seen.margins, seen.losses[:, None], theta, lengths], dim=1).T.double().numpy()
+    return torch.cat([values.margins, values.losses[:, None], theta, lengths], dim=1).T.double().numpy()
 
 
 @native_only
@@ -96,7 +96,7 @@ def test_a_walk_from_one_corner_fills_the_whole_set() -> None:
     start = (0.999 * corner).expand(4000, -1)
     streams = np.arange(4000, dtype=np.uint64)
     walked = moves.walk(start, _level(d, d), seed=1, streams=streams, sweeps=60).theta
-    margins = moves.see(walked).margins.double().numpy()
+    margins = moves.evaluate(walked).margins.double().numpy()
     for column in margins.T:
         assert stats.kstest(column, lambda m: 1 - (1 - m / 2) ** 2).pvalue > FALSE_ALARM / d
 
@@ -109,7 +109,7 @@ def test_splitting_finds_the_volume_of_an_orthant(num_classes: int) -> None:
     net = nn.Linear(d, num_classes, bias=False)
     task = _task(torch.eye(d), [i % num_classes for i in range(d)])
     split = split_volume(net, task, particles=256, repeats=4, moves=NeuronMoves(net, task, Cube(1.0)))
-    logs = np.array([run.readings[0].log_volume for run in split.runs])
+    logs = np.array([run.estimates[0].log_volume for run in split.runs])
     truth = -d * math.log(num_classes)
     assert abs(logs.mean() - truth) < 6 * math.sqrt(-truth / math.log(2) / 256 / len(logs)) + 0.1
 
@@ -118,9 +118,9 @@ def test_splitting_finds_the_volume_of_an_orthant(num_classes: int) -> None:
 def test_splitting_equals_counting() -> None:
     net, task = _pooled(), _images(6, 3, (1, 6, 6))
     moves = NeuronMoves(net, task, Cube(1.0))
-    seen = moves.see(moves.draw(seed=5, indices=np.arange(400_000, dtype=np.uint64)))
-    share = float((seen.margins > 0).all(dim=1).double().mean())
-    logs = [run.readings[0].log_volume for run in split_volume(net, task, particles=512, repeats=5, moves=moves).runs]
+    values = moves.evaluate(moves.draw(seed=5, indices=np.arange(400_000, dtype=np.uint64)))
+    share = float((values.margins > 0).all(dim=1).double().mean())
+    logs = [run.estimates[0].log_volume for run in split_volume(net, task, particles=512, repeats=5, moves=moves).runs]
     error = np.hypot(1 / math.sqrt(400_000 * share), 2 * math.sqrt(-math.log2(share) / 512 / 5))
     assert abs(np.mean(logs) - math.log(share)) < 5 * error
 
@@ -130,8 +130,8 @@ def test_walks_end_where_float64_agrees() -> None:
     net, task, prior, level = _cases()["units"]
     moves = NeuronMoves(net, task, prior, threads=2)
     theta = moves.draw(seed=1, indices=np.arange(20_000, dtype=np.uint64))
-    seen = moves.see(theta)
-    inside = theta[level.holds(seen.margins, seen.losses)]
+    values = moves.evaluate(theta)
+    inside = theta[level.holds(values.margins, values.losses)]
     walked = moves.walk(inside, level, seed=2, streams=np.arange(len(inside), dtype=np.uint64), sweeps=3)
     exact = Population(net.double(), walked.theta.double()).margin(task.train.x.double(), task.train.y)
     assert (exact > level.margin_above - 1e-5).all()
@@ -165,7 +165,7 @@ def test_blocks_are_named_after_their_layers() -> None:
     assert walked.tried == walked.accepted == {"conv1": 3 * 4 * 2, "fc1": 3 * 4 * 4, "fc2": 3 * 4 * 15}
     assert walked.evaluations > 0
     assert moves.num_examples == 6
-    assert level.holds(*((seen := moves.see(theta)).margins, seen.losses)).shape == (3,)
+    assert level.holds(*((values := moves.evaluate(theta)).margins, values.losses)).shape == (3,)
 
 
 @native_only

@@ -13,8 +13,8 @@ from goodminima.nets import LinearModel
 from goodminima.population import AbstractPrior, Cube, Gaussian, native
 from goodminima.search import Fits, bins
 from goodminima.tasks import Examples, Task, wedge
-from goodminima.volume import NeuronMoves, Outcome, PcnMoves, Split, Stage, split_volume, volume_where
-from goodminima.volume.splitting.descent import Descent, Plan, Run
+from goodminima.volume import BlockMoves, NeuronMoves, Outcome, Split, Stage, split_volume, volume_where
+from goodminima.volume.splitting.sampler import Sampler, SplittingPlan, SplittingRun
 from goodminima.volume.splitting.splitting import moves_for
 
 FALSE_ALARM = 1e-6
@@ -27,8 +27,8 @@ def _close(split: Split, truth: float, which: int = 0) -> None:
     assert split.outcome(which) is Outcome.SOLVED
     wide = split.volume(which, confidence=1 - FALSE_ALARM)
     assert wide.low < truth < wide.high
-    logs = np.array([run.readings[which].log_volume for run in split.runs])
-    levels = np.mean([run.readings[which].levels for run in split.runs])
+    logs = np.array([run.estimates[which].log_volume for run in split.runs])
+    levels = np.mean([run.estimates[which].levels for run in split.runs])
     ideal = math.sqrt(levels / split.runs[0].particles)
     assert (
         abs(logs.mean() - truth) < 6 * (2 * ideal) / math.sqrt(len(logs)) + ideal**2
@@ -98,18 +98,18 @@ def test_a_linear_nets_orthant(path: str, general: bool) -> None:
     """The k unit vectors are class 1 when k independent differences of weights are positive: 2^-k."""
     k = 8
     net, task = nn.Linear(k, 2, bias=False), _task(torch.eye(k), [1] * k)
-    moves = PcnMoves.of_net(net, task.train, Cube(1.0)) if general else None
+    moves = BlockMoves.of_net(net, task.train, Cube(1.0)) if general else None
     _close(split_volume(net, task, moves=moves, **QUICK), -k * math.log(2))
 
 
 def test_the_fastest_moves_that_can_serve_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     task, stack = wedge(seed=0), LinearModel(in_features=2)
-    fast = NeuronMoves if native.available() else PcnMoves
+    fast = NeuronMoves if native.available() else BlockMoves
     assert isinstance(moves_for(stack, task, Cube(1.0)), fast)
-    assert isinstance(moves_for(stack, task, Gaussian(1.0)), PcnMoves)
-    assert isinstance(moves_for(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), task, Cube(1.0)), PcnMoves)
+    assert isinstance(moves_for(stack, task, Gaussian(1.0)), BlockMoves)
+    assert isinstance(moves_for(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), task, Cube(1.0)), BlockMoves)
     monkeypatch.setenv(native.VARIABLE, "0")
-    assert isinstance(moves_for(stack, task, Cube(1.0)), PcnMoves)
+    assert isinstance(moves_for(stack, task, Cube(1.0)), BlockMoves)
 
 
 def test_loss_bins_of_a_linear_net() -> None:
@@ -140,11 +140,11 @@ def test_draws_are_uniform_in_the_set() -> None:
     assert stats.kstest(first[:, 1], stats.uniform(-1, 2).cdf).pvalue > FALSE_ALARM
 
 
-def _runs(moves: Orthant, count: int, particles: int, seed: int = 0) -> list[Run]:
-    plan = Plan(particles=particles, sweeps=1, repeats=count, seed=seed, lowest=-2500.0)
+def _runs(moves: Orthant, count: int, particles: int, seed: int = 0) -> list[SplittingRun]:
+    plan = SplittingPlan(particles=particles, sweeps=1, repeats=count, seed=seed, lowest=-2500.0)
     order = torch.arange(moves.dimension)
     return [
-        Descent(moves, order, plan, repeat=repeat, listen=lambda step, cost: None).run((Fits(),))
+        Sampler(moves, order, plan, repeat=repeat, callback=lambda step, cost: None).run((Fits(),))
         for repeat in range(count)
     ]
 
@@ -222,15 +222,15 @@ def test_the_same_seed_gives_the_same_numbers_on_any_number_of_threads() -> None
     options = {"accept": (Fits(), Fits(0.6, 0.68)), "particles": 32, "repeats": 2, "sweeps": 1}
     one, two = (split_volume(net, task, threads=threads, **options) for threads in (1, 2))
     other = split_volume(net, task, seed=1, **options)
-    assert [run.readings for run in one.runs] == [run.readings for run in two.runs]
+    assert [run.estimates for run in one.runs] == [run.estimates for run in two.runs]
     assert torch.equal(one.theta(1), two.theta(1))
-    assert one.runs[0].readings != other.runs[0].readings
-    assert one.runs[0].readings != one.runs[1].readings
+    assert one.runs[0].estimates != other.runs[0].estimates
+    assert one.runs[0].estimates != one.runs[1].estimates
 
 
 def test_listeners_hear_every_level() -> None:
     heard: list[Stage] = []
-    split = volume_where(lambda theta: theta, dimension=5, repeats=2, particles=32, listen=heard.append)
+    split = volume_where(lambda theta: theta, dimension=5, repeats=2, particles=32, callback=heard.append)
     assert [stage.step for stage in heard] == [step for run in split.runs for step in run.steps]
     assert heard[-1].evaluations == split.runs[1].evaluations
     assert {stage.repeat for stage in heard} == {0, 1}

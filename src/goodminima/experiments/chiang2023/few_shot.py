@@ -1,6 +1,6 @@
-"""One replicate of Table 5: a head per episode by one optimiser, on features that all of them share.
+"""One replicate of Table 5: a head per episode by one optimizer, on features that all of them share.
 
-Episodes, their questions and the heads' starts are the same for every optimiser, so that two of them can be compared
+Episodes, their questions and the heads' starts are the same for every optimizer, so that two of them can be compared
 episode by episode, with far less noise than their own errors say.
 """
 
@@ -22,12 +22,12 @@ from goodminima.search import PatternRule, Until, pattern_search
 from goodminima.tasks import Episodes, Examples, ImageData, base_and_novel, draw_episodes, load_images
 from goodminima.tasks.class_split import images_per_class
 from goodminima.train import (
-    SGD,
     Cosine,
     CropFlip,
     Extractor,
-    Optimiser,
+    OptimizerConfig,
     Recipe,
+    SGDConfig,
     pretrained_features,
     query_accuracy,
     ridge_heads,
@@ -41,7 +41,7 @@ LABELS = ("shots", "optimizer", "start")
 NOWHERE = "–"  # what is solved outright starts nowhere; the SGD that it is compared with starts as PyTorch does
 STARTS = {"PyTorch": TorchDefault(), "cube": Cube(1.0), NOWHERE: TorchDefault()}
 
-_SGD = SGD(lr=0.01, momentum=0.9, epochs=100, batch_size=25)  # every batch is the whole episode
+_SGD = SGDConfig(lr=0.01, momentum=0.9, epochs=100, batch_size=25)  # every batch is the whole episode
 _RIDGE_PENALTY = 50.0  # as in the code of Lee et al. 2019
 _SVM_COST = 0.1  # likewise
 _MOST_CANDIDATES = 2_000_000  # a head; few need a tenth
@@ -64,7 +64,7 @@ class _Heads(NamedTuple):
 
 
 def run_few_shot(cell: Cell, context: Context) -> Outcome:
-    """Accuracy of one optimiser's heads over all episodes, and their gain over SGD from the same starts.
+    """Accuracy of one optimizer's heads over all episodes, and their gain over SGD from the same starts.
 
     Settings read from the scale: `width`, `drop_rate` and `drop_size` of the ResNet-12; `recipe`, its batches,
     learning rate and mirror images; the epochs are as many as `images` seen make, at most `epochs`; `episodes`; `steps` of
@@ -104,11 +104,11 @@ def _features(images: ImageData, context: Context) -> Float[Tensor, "M F"]:
         recipe=_recipe(epochs, **settings["recipe"]),
     )
 
-    def listen(what: str, done: int, wanted: int) -> None:
-        context.report(Progress(done=done, wanted=wanted, unit=what, effort=done, effort_unit="images"))
+    def callback(what: str, done: int, wanted: int) -> None:
+        context.callback(Progress(done=done, wanted=wanted, unit=what, effort=done, effort_unit="images"))
 
     seed = replace(context, replicate=0).key("features")
-    return pretrained_features(images, extractor, seed=seed, device=context.device, listen=listen).x
+    return pretrained_features(images, extractor, seed=seed, device=context.device, callback=callback).x
 
 
 def _recipe(epochs: int, *, batch_size: int, lr: float, flip: bool = True) -> Recipe:
@@ -116,7 +116,7 @@ def _recipe(epochs: int, *, batch_size: int, lr: float, flip: bool = True) -> Re
     return Recipe(
         epochs=epochs,
         batch_size=batch_size,
-        optimiser=Optimiser(
+        optimizer=OptimizerConfig(
             name="Nesterov", lr=lr, options={"fused": False}
         ),  # rounds otherwise; as the docs' numbers are
         schedule=Cosine(),
@@ -157,7 +157,7 @@ def _pattern_search(lesson: _Lesson, context: Context) -> _Heads:
         )
         candidates += found[-1].candidates
         done = {"done": member + 1, "wanted": len(lesson.x), "unit": "episodes"}
-        context.report(Progress(**done, effort=candidates, effort_unit="candidates"))
+        context.callback(Progress(**done, effort=candidates, effort_unit="candidates"))
     short = sum(head.steps < context.scale_settings["steps"] for head in found)
     return _Heads(
         torch.stack([head.theta for head in found]),
@@ -171,11 +171,11 @@ def _ridge(lesson: _Lesson, context: Context) -> _Heads:
 
 
 def _svm(lesson: _Lesson, context: Context) -> _Heads:
-    def listen(done: int) -> None:
-        context.report(Progress(done=done, wanted=len(lesson.x), unit="episodes"))
+    def callback(done: int) -> None:
+        context.callback(Progress(done=done, wanted=len(lesson.x), unit="episodes"))
 
     return _Heads(
-        svm_heads(lesson.x, lesson.episodes.support_y, cost=_SVM_COST, seed=context.key("svm"), listen=listen)
+        svm_heads(lesson.x, lesson.episodes.support_y, cost=_SVM_COST, seed=context.key("svm"), callback=callback)
     )
 
 

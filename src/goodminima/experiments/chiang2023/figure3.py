@@ -6,11 +6,11 @@ import numpy as np
 
 from goodminima.experiments.chiang2023.toy_boundaries import class1
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.measured import Measured, by_counting, by_splitting
+from goodminima.experiments.volume_estimates import VolumeEstimate, by_counting, by_splitting
 from goodminima.nets import MLP
 from goodminima.population import Cube
 from goodminima.tasks import Task, boundary_probe
-from goodminima.tasks.slab import Boundary
+from goodminima.tasks.slabs import Boundary
 from goodminima.theory.odd_part import depth_of_origin, largest_margin, most_on_one_side, odd_part_error
 
 EXTENT = (-1.15, 1.15, -1.15, 1.15)  # x from, x to, y from, y to of the picture
@@ -35,7 +35,7 @@ def run_figure3(cell: Cell, context: Context) -> Outcome:
     return _outcome(cell, task, measured)
 
 
-def _outcome(cell: Cell, task: Task, measured: Measured) -> Outcome:
+def _outcome(cell: Cell, task: Task, measured: VolumeEstimate) -> Outcome:
     draws, accuracy, arrays = measured.draws, None, {}
     if draws is not None:
         accuracy = float(draws.accuracy(task.test.x, task.test.y).double().mean())

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from goodminima.experiments.chiang2023.two_class import two_class_cell
 from goodminima.experiments.experiment import Cell
-from goodminima.experiments.printed import printed_row
+from goodminima.experiments.paper_values import printed_row
 from goodminima.population import AbstractPrior, Cube, Sphere
 from goodminima.population.priors import AbstractBox
 from goodminima.search import Fits

@@ -5,7 +5,7 @@ import numpy as np
 from goodminima.experiments.chiang2023.two_class import image_task, lenet_for
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Printed, Progress, Scale
 from goodminima.population import TorchDefault
-from goodminima.train import SGD, poisoned_sgd
+from goodminima.train import SGDConfig, poisoned_sgd
 
 _MEASURES = ("test accuracy", "train accuracy")
 
@@ -30,10 +30,10 @@ def run_poisoned(cell: Cell, context: Context) -> Outcome:
     theta = TorchDefault().draw(net, seed=seed, indices=np.zeros(1, np.uint64), device=context.device)
     epochs = context.scale_settings["epochs"]
 
-    def listen(epoch: int, test_accuracy: float) -> None:
-        context.report(Progress(done=1 - test_accuracy, wanted=1, unit="flipped", effort=epoch, effort_unit="epochs"))
+    def callback(epoch: int, test_accuracy: float) -> None:
+        context.callback(Progress(done=1 - test_accuracy, wanted=1, unit="flipped", effort=epoch, effort_unit="epochs"))
 
-    found = poisoned_sgd(net, task, theta, sgd=SGD(**context.scale_settings), seed=seed, listen=listen)
+    found = poisoned_sgd(net, task, theta, sgd=SGDConfig(**context.scale_settings), seed=seed, callback=callback)
     train, test = float(found.train_accuracy[0]), float(found.test_accuracy[0])
     spent = found.epochs == epochs and (train < 1 or test > 0)
     note = f"budget of {epochs:,} epochs ended before everything was fitted" if spent else ""

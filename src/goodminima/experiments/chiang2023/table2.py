@@ -2,7 +2,7 @@
 
 from goodminima.experiments.chiang2023.two_class import LABELS, run_two_class, two_class_cell
 from goodminima.experiments.experiment import Experiment, Scale
-from goodminima.experiments.printed import printed_row
+from goodminima.experiments.paper_values import printed_row
 from goodminima.search import bins
 
 _BINS = bins((0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65))

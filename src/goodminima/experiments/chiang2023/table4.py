@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import partial
 
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Progress, Scale
-from goodminima.experiments.printed import printed_row
+from goodminima.experiments.paper_values import printed_row
 from goodminima.nets import LeNet
 from goodminima.population import Population, TorchDefault
 from goodminima.search import (
@@ -20,7 +20,7 @@ from goodminima.search import (
     random_greedy,
 )
 from goodminima.tasks import Task, few_shot, load_images
-from goodminima.train import SGD, train_into_bins
+from goodminima.train import SGDConfig, train_into_bins
 
 TEST = "test accuracy"
 _METHODS = {"sgd": "SGD", "pattern": "Pattern Search", "greedy": "Random Greedy"}
@@ -75,15 +75,15 @@ def _sgd(cell: Cell, context: Context, task: Task, net: LeNet) -> Outcome:
     settings = context.scale_settings
     members = settings["members"]
 
-    def listen(ended: int, hits: tuple[int, ...]) -> None:
-        context.report(
+    def callback(ended: int, hits: tuple[int, ...]) -> None:
+        context.callback(
             Progress(done=hits[0], wanted=members, unit="members fitted", effort=ended, effort_unit="members")
         )
 
     trained = train_into_bins(
         net,
         task,
-        sgd=SGD(lr=0.01, epochs=settings["epochs"], batch_size=64, momentum=0.5),
+        sgd=SGDConfig(lr=0.01, epochs=settings["epochs"], batch_size=64, momentum=0.5),
         start=TorchDefault(),
         accept=[Fits()],
         wanted=members,
@@ -92,7 +92,7 @@ def _sgd(cell: Cell, context: Context, task: Task, net: LeNet) -> Outcome:
         max_members=members,
         seed=context.key("training", cell.name),
         device=context.device,
-        listen=listen,
+        callback=callback,
     )
     fitted = trained.bins[0].hits
     note = (
@@ -110,10 +110,10 @@ def _search(cell: Cell, context: Context, task: Task, net: LeNet) -> Outcome:
     method, samples = cell.settings["method"], cell.settings["samples"]
     budget = context.scale_settings["candidates"][method][samples]
 
-    def listen(point: Point) -> None:
+    def callback(point: Point) -> None:
         right = round(point.accuracy * samples)
         effort = {"effort": point.candidates, "effort_unit": "candidates"}
-        context.report(Progress(done=right, wanted=samples, unit="images right", **effort))
+        context.callback(Progress(done=right, wanted=samples, unit="images right", **effort))
 
     found: Searched = _SEARCHES[method](
         net,
@@ -121,7 +121,7 @@ def _search(cell: Cell, context: Context, task: Task, net: LeNet) -> Outcome:
         until=Until(candidates=budget),
         seed=context.key("search", cell.name),
         device=context.device,
-        listen=listen,
+        callback=callback,
     )
     solved = found.status is Status.SOLVED
     note = (

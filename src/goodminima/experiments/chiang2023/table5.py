@@ -13,18 +13,18 @@ from goodminima.experiments.chiang2023.few_shot import (
     run_few_shot,
 )
 from goodminima.experiments.experiment import Cell, Claim, Experiment, Scale
-from goodminima.experiments.printed import printed_row
+from goodminima.experiments.paper_values import printed_row
 
 _NAMES = {"SGD": "sgd", "Pattern Search": "pattern", "ridge": "ridge", "SVM": "svm"}
 _BETTER = Claim("Pattern Search does better than SGD on the same episodes", above=0.0)
 
-# By optimiser: the accuracy as printed and, for Pattern Search, what it is above SGD's, errors combined as independent.
+# By optimizer: the accuracy as printed and, for Pattern Search, what it is above SGD's, errors combined as independent.
 _CIFAR_FS = {"SGD": "68.35±0.46", "Pattern Search": "70.25±0.45 1.90±0.64"}
 _MINI_IMAGENET = {"SGD": "55.76±0.42", "Pattern Search": "58.53±0.41 2.77±0.59"}
 
 
 def _cells(printed: Mapping[str, str]) -> tuple[Cell, ...]:
-    """One row an optimiser and start."""
+    """One row an optimizer and start."""
     searched, solved = ("SGD", "Pattern Search"), ("ridge", "SVM")
     by_start = {"PyTorch": searched, NOWHERE: solved, "cube": searched}
     rows = [(1, optimizer, start) for start, optimizers in by_start.items() for optimizer in optimizers]
@@ -62,7 +62,7 @@ def _scales(laptop: Mapping[str, Any], paper: Mapping[str, Any]) -> Mapping[str,
 _REMARKS = (
     "Errors are standard errors over the episodes, as the paper's are; gains are paired, so that their errors are smaller.",
     "Smoke and laptop scale have a thin ResNet-12 trained for minutes: their accuracies are lower than the paper's, "
-    "whose comparison of the optimisers is the point.",
+    "whose comparison of the optimizers is the point.",
     "The paper says neither how SGD trains the heads nor where they start, and the authors' code has no few-shot part. "
     "Ours takes 100 steps on the whole episode, lr 0.01, momentum 0.9, near Chen et al. 2019; heads start from PyTorch's "
     "initialisation, or from the cube [-1, 1]^D as the paper's other nets do.",

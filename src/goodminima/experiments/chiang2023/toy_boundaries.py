@@ -11,7 +11,7 @@ from goodminima.population import FanOut, Population
 from goodminima.search import Fits, guess_and_check
 from goodminima.tasks import Task
 from goodminima.tasks.toy import wedge
-from goodminima.train import SGD, poisoned_sgd, train_into_bins
+from goodminima.train import SGDConfig, poisoned_sgd, train_into_bins
 
 BOUNDARIES = 9
 EXTENT = (-1.25, 1.25, -1.625, 0.875)  # x from, x to, y from, y to of the picture: the wedge and some room around it
@@ -51,8 +51,8 @@ Finder = Callable[[Cell, Context, Task], tuple[Population | None, dict[str, int]
 def _guessed(cell: Cell, context: Context, task: Task) -> tuple[Population | None, dict[str, int]]:
     """Guesses no worse in loss than what SGD freezes at: the paper, too, leaves out guesses with a high loss."""
 
-    def listen(guesses: int, hits: tuple[int, ...]) -> None:
-        context.report(Progress(done=min(hits[0], BOUNDARIES), wanted=BOUNDARIES, effort=guesses))
+    def callback(guesses: int, hits: tuple[int, ...]) -> None:
+        context.callback(Progress(done=min(hits[0], BOUNDARIES), wanted=BOUNDARIES, effort=guesses))
 
     found = guess_and_check(
         _net(cell),
@@ -64,22 +64,22 @@ def _guessed(cell: Cell, context: Context, task: Task) -> tuple[Population | Non
         chunk=65_536,
         seed=context.key("guesses", cell.name),
         device=context.device,
-        listen=listen,
+        callback=callback,
     )
     counts = {"guesses": found.guesses, "hits": found.bins[0].hits}
     return (found.population() if found.bins[0].hits else None), counts
 
 
 def _trained(cell: Cell, context: Context, task: Task) -> tuple[Population | None, dict[str, int]]:
-    def listen(members: int, hits: tuple[int, ...]) -> None:
-        context.report(
+    def callback(members: int, hits: tuple[int, ...]) -> None:
+        context.callback(
             Progress(done=min(hits[0], BOUNDARIES), wanted=BOUNDARIES, effort=members, effort_unit="members")
         )
 
     found = train_into_bins(
         _net(cell),
         task,
-        sgd=SGD(lr=0.1, epochs=200, batch_size=3),
+        sgd=SGDConfig(lr=0.1, epochs=200, batch_size=3),
         start=FanOut(),
         accept=(Fits(),),
         wanted=BOUNDARIES,
@@ -88,7 +88,7 @@ def _trained(cell: Cell, context: Context, task: Task) -> tuple[Population | Non
         max_members=context.scale_settings["max_members"],
         seed=context.key("training", cell.name),
         device=context.device,
-        listen=listen,
+        callback=callback,
     )
     counts = {"members": found.trained, "hits": found.bins[0].hits}
     return (found.population() if found.bins[0].hits else None), counts
@@ -98,12 +98,12 @@ def _poisoned(cell: Cell, context: Context, task: Task) -> tuple[Population | No
     """Of 256 poisoned members, those right on every training point; of these, the nine worst on the test points."""
     seed, net, epochs = context.key("training", cell.name), _net(cell), context.scale_settings["poison_epochs"]
 
-    def listen(epoch: int, test_accuracy: float) -> None:
-        context.report(Progress(done=epoch, wanted=epochs, unit="epochs", effort=epoch, effort_unit="epochs"))
+    def callback(epoch: int, test_accuracy: float) -> None:
+        context.callback(Progress(done=epoch, wanted=epochs, unit="epochs", effort=epoch, effort_unit="epochs"))
 
     theta = FanOut().draw(net, seed=seed, indices=np.arange(256, dtype=np.uint64), device=context.device)
-    sgd = SGD(lr=0.5, momentum=0.9, epochs=epochs, batch_size=1000)
-    found = poisoned_sgd(net, task, theta, sgd=sgd, repeats=2, seed=seed, check_every=100, listen=listen)
+    sgd = SGDConfig(lr=0.5, momentum=0.9, epochs=epochs, batch_size=1000)
+    found = poisoned_sgd(net, task, theta, sgd=sgd, repeats=2, seed=seed, check_every=100, callback=callback)
     fitted = (found.train_accuracy == 1).nonzero().squeeze(1)
     counts = {"members": len(theta), "hits": len(fitted)}
     worst = fitted[found.test_accuracy[fitted].argsort(stable=True)[:BOUNDARIES]]

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
-from goodminima.experiments.measured import LOG10, run_logs, split_told
+from goodminima.experiments.volume_estimates import LOG10, run_logs, split_told
 from goodminima.nets import LeNet, LinearModel
 from goodminima.population import Cube, FanOut, Population
 from goodminima.search import Fits, Found, guess_and_check
 from goodminima.tasks import Task, few_shot, load_images
-from goodminima.train import SGD, Trained, train_into_bins
+from goodminima.train import SGDConfig, TrainedBins, train_into_bins
 from goodminima.volume.splitting.interval import Outcome as Ended
 
 METHODS = {
@@ -108,7 +108,7 @@ def _guess(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Mini
         else settings["budget"][cell.settings["sampling"]],
         seed=context.key("guesses", cell.name),
         device=context.device,
-        listen=_listener(context, wanted=settings["wanted"], unit="guesses"),
+        callback=_callback(context, wanted=settings["wanted"], unit="guesses"),
     )
     return _minima(found, tries=found.guesses, unit="guesses", counts={})
 
@@ -142,18 +142,18 @@ def _split(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Mini
 def _sgd(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Minima:
     """LeNet from the cube, as the authors' configuration has it, 30 epochs of batches of two (one for two images)."""
     lr = context.scale_settings["lenet_lr"]
-    sgd = SGD(lr=lr, epochs=30, batch_size=min(len(task.train) // 2, 2))
+    sgd = SGDConfig(lr=lr, epochs=30, batch_size=min(len(task.train) // 2, 2))
     return _train(cell, context, task, asked, net=lenet_for(task), sgd=sgd, start=Cube(1.0))
 
 
 def _linear(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Minima:
-    sgd = SGD(lr=0.1, epochs=20, batch_size=min(len(task.train) // 2, 2))
+    sgd = SGDConfig(lr=0.1, epochs=20, batch_size=min(len(task.train) // 2, 2))
     net = LinearModel(in_features=task.train.x[0].numel())
     return _train(cell, context, task, asked, net=net, sgd=sgd, start=FanOut())
 
 
 def _train(
-    cell: Cell, context: Context, task: Task, asked: list[Fits], *, net: nn.Module, sgd: SGD, start: Cube | FanOut
+    cell: Cell, context: Context, task: Task, asked: list[Fits], *, net: nn.Module, sgd: SGDConfig, start: Cube | FanOut
 ) -> _Minima:
     settings = context.scale_settings
     found = train_into_bins(
@@ -168,12 +168,12 @@ def _train(
         max_members=settings["member_images"][cell.settings["method"]] // len(task.train),
         seed=context.key("training", cell.name),
         device=context.device,
-        listen=_listener(context, wanted=settings["wanted"], unit="members"),
+        callback=_callback(context, wanted=settings["wanted"], unit="members"),
     )
     return _minima(found, tries=found.trained, unit="members", counts={"nonfinite members": found.nonfinite})
 
 
-def _minima(found: Found | Trained, *, tries: int, unit: str, counts: Mapping[str, int]) -> _Minima:
+def _minima(found: Found | TrainedBins, *, tries: int, unit: str, counts: Mapping[str, int]) -> _Minima:
     hits = {f"hits {bin_.fits}": bin_.hits for bin_ in found.bins}
     return _Minima(
         net=found.net,
@@ -207,9 +207,9 @@ def _test_accuracies(found: _Minima, task: Task) -> list[float | None]:
     return [None if theta is None else next(means) for theta in found.thetas]
 
 
-def _listener(context: Context, *, wanted: int, unit: str) -> Callable[[int, tuple[int, ...]], None]:
-    def listen(effort: int, hits: tuple[int, ...]) -> None:
+def _callback(context: Context, *, wanted: int, unit: str) -> Callable[[int, tuple[int, ...]], None]:
+    def callback(effort: int, hits: tuple[int, ...]) -> None:
         done = sum(min(count, wanted) for count in hits)
-        context.report(Progress(done=done, wanted=wanted * len(hits), effort=effort, effort_unit=unit))
+        context.callback(Progress(done=done, wanted=wanted * len(hits), effort=effort, effort_unit=unit))
 
-    return listen
+    return callback

@@ -9,7 +9,7 @@ from goodminima.experiments.huang2020.roll import measured, roll, roll_net, star
 from goodminima.landscape import Trajectory, pca, tsne
 from goodminima.population import Population
 from goodminima.tasks import FreshRolls, Task
-from goodminima.train import SGD, PoisonedAdam, poison_together, train
+from goodminima.train import PoisonedAdamConfig, SGDConfig, poison_together, train
 
 EVERY = 10  # epochs between two snapshots
 _BETA, _LR = 0.1, 0.005
@@ -53,19 +53,19 @@ def run_minefield(cell: Cell, context: Context) -> Outcome:
 
 def _sgd(context: Context, task: Task) -> Trajectory:
     """Snapshots after every tenth epoch."""
-    sgd = SGD(lr=0.01, momentum=0.9, batch_size=32, epochs=context.scale_settings["epochs"])
+    sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=32, epochs=context.scale_settings["epochs"])
     snapshots = list[tuple[int, Tensor]]()
     for epoch, members in train(roll_net(), task.train, start_of(context, 1), sgd=sgd, seed=context.key("batches")):
         if (epoch + 1) % EVERY == 0:
             snapshots.append((epoch + 1, members[0]))
-            context.report(
+            context.callback(
                 Progress(done=epoch + 1, wanted=sgd.epochs, unit="epochs", effort=epoch + 1, effort_unit="epochs")
             )
     return Trajectory(np.array([epoch for epoch, _ in snapshots]), torch.stack([theta for _, theta in snapshots]))
 
 
 def _bad_minima(context: Context, task: Task, starts: Tensor) -> Tensor:
-    adam = PoisonedAdam(lr=_LR, steps=context.scale_settings["steps"])
+    adam = PoisonedAdamConfig(lr=_LR, steps=context.scale_settings["steps"])
     return poison_together(
         roll_net(),
         task.train,
@@ -73,7 +73,7 @@ def _bad_minima(context: Context, task: Task, starts: Tensor) -> Tensor:
         betas=[_BETA] * len(starts),
         draw=FreshRolls(seed=context.key("fresh")),
         adam=adam,
-        listen=steps_told(context, total=adam.steps),
+        callback=steps_told(context, total=adam.steps),
     )
 
 

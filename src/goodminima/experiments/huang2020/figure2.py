@@ -5,7 +5,7 @@ from dataclasses import replace
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Scale
 from goodminima.experiments.huang2020.linear_vs_resnet import LINEAR_VS_RESNET, PAIR, linear_cell, resnet_cell, run_pair
 from goodminima.experiments.huang2020.table1 import TABLE1
-from goodminima.experiments.huang2020.zoo import OPTIMISERS, ZOO, run_zoo, zoo_cell, zoo_linear_cell
+from goodminima.experiments.huang2020.zoo import OPTIMIZERS, ZOO, run_zoo, zoo_cell, zoo_linear_cell
 
 _LEFT, _RIGHT = "left", "right"
 
@@ -20,14 +20,14 @@ def _on(side: str, cell: Cell) -> Cell:
 
 FIGURE2 = Experiment(
     name="huang2020/figure2",
-    title="Linear model against ResNet, and all optimisers against the linear model",
-    claim="Models that fit the training images equally well generalise unequally; nets generalise whatever the optimiser.",
+    title="Linear model against ResNet, and all optimizers against the linear model",
+    claim="Models that fit the training images equally well generalise unequally; nets generalise whatever the optimizer.",
     source="Huang et al. 2020, Figure 2",
     data="digits",
     percent=False,
     cells=(
         *(_on(_LEFT, cell) for cell in (linear_cell(), resnet_cell())),
-        *(_on(_RIGHT, cell) for cell in (zoo_linear_cell(), *(zoo_cell(name) for name in OPTIMISERS))),
+        *(_on(_RIGHT, cell) for cell in (zoo_linear_cell(), *(zoo_cell(name) for name in OPTIMIZERS))),
     ),
     scales={
         scale: Scale(

@@ -54,7 +54,7 @@ def _slice_of(context: Context, beta: float) -> tuple[Fit, np.ndarray]:
     found, probe, seed = minimum(context, task, beta), probe_of(task, context), context.key("slice")
 
     def make() -> Mapping[str, Tensor]:
-        how = Evaluation(batch_norm="eval", listen=points_told(context, "the slice"))
+        how = Evaluation(batch_norm="eval", callback=points_told(context, "the slice"))
         net = found.net.to(context.device)
         return {"loss": torch.from_numpy(surface(net, probe, span=SPAN, steps=steps, seed=seed, evaluation=how).loss)}
 

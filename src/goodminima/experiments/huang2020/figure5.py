@@ -12,7 +12,7 @@ from torch import Tensor
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.huang2020.basins import STATISTICS, statistics_below
 from goodminima.experiments.huang2020.roll import BETAS, Minima, minima, spearman, steps_told
-from goodminima.experiments.kept import kept_tensors
+from goodminima.experiments.shared_trainings import shared_tensors
 from goodminima.volume import Basin, basin_volume
 
 CUTOFFS = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -52,7 +52,7 @@ def basin_statistics(context: Context, found: Minima, number: int) -> Mapping[st
         return {"values": torch.from_numpy(statistics)}
 
     made_by = [rays, list(CUTOFFS), seed, float(theta.double().norm())]
-    values = kept_tensors(context, f"basin-{BETAS[number]:g}", make, made_by=made_by)["values"].numpy()
+    values = shared_tensors(context, f"basin-{BETAS[number]:g}", make, made_by=made_by)["values"].numpy()
     return dict(zip(STATISTICS, values, strict=True))
 
 
@@ -69,7 +69,7 @@ def _statistics(context: Context, found: Minima, number: int, *, rays: int, seed
             num_rays=rays,
             seed=seed,
             device=context.device,
-            listen=steps_told(context, total=rays, of="rays"),
+            callback=steps_told(context, total=rays, of="rays"),
         )
 
     return statistics_below(measure, loss=loss, cutoffs=CUTOFFS)

@@ -73,7 +73,7 @@ def _radii_of(context: Context, beta: float) -> tuple[Fit, np.ndarray]:
 def _lines_of(context: Context, found: Fit) -> Mapping[str, np.ndarray]:
     """Losses along a few more random directions, filter-normalised, both ways."""
     settings, probe = context.scale_settings, probe_of(task_of(context), context)
-    how = Evaluation(batch_norm="eval", listen=points_told(context, "a line"))
+    how = Evaluation(batch_norm="eval", callback=points_told(context, "a line"))
     net = found.net.to(context.device)
     directions = random_directions(net, number=settings["lines"], seed=context.key("lines"))
     cuts = [

@@ -8,8 +8,8 @@ from goodminima.landscape import decision_regions, parameters_of
 from goodminima.nets import MLP
 from goodminima.population import AbstractPrior, Glorot, Population, TorchDefault
 from goodminima.tasks import rings
-from goodminima.tasks.rings import FRAME
-from goodminima.train import Optimiser, Recipe, fit
+from goodminima.tasks.concentric_rings import FRAME
+from goodminima.train import OptimizerConfig, Recipe, fit
 
 PINCHED, WIDE = 0.001, 0.2
 _NETS: dict[str, tuple[tuple[int, ...], AbstractPrior]] = {
@@ -30,18 +30,18 @@ def run_rings(cell: Cell, context: Context) -> Outcome:
     start = prior.draw(net, seed=context.key("start"), indices=np.zeros(1, np.uint64))
     steps = context.scale_settings["steps"]
 
-    def listen(seen: int, wanted: int) -> None:
+    def callback(seen: int, wanted: int) -> None:
         if (done := seen // len(task.train)) % _TELL_EVERY == 0:
-            context.report(Progress(done=done, wanted=steps, unit="steps", effort=done, effort_unit="steps"))
+            context.callback(Progress(done=done, wanted=steps, unit="steps", effort=done, effort_unit="steps"))
 
     found = fit(
         Population(net, start).member(0),
         task,
-        recipe=Recipe(epochs=steps, batch_size=len(task.train), optimiser=Optimiser(name="Adam", lr=1e-3)),
+        recipe=Recipe(epochs=steps, batch_size=len(task.train), optimizer=OptimizerConfig(name="Adam", lr=1e-3)),
         seed=0,
         evaluate_every=0,
         device=context.device,
-        listen=listen,
+        callback=callback,
     )
     alone = Population(found.net, parameters_of(found.net)[None])
     regions = decision_regions(alone, extent=FRAME, steps=_STEPS_ACROSS)

@@ -1,4 +1,4 @@
-"""A linear model and nets that many optimisers train, on images within an experiment: made once, shared by entries."""
+"""A linear model and nets that many optimizers train, on images within an experiment: made once, shared by entries."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from goodminima.core.checkpoint import Checkpoint, digest
 from goodminima.experiments.experiment import Context, Outcome, Progress
-from goodminima.experiments.kept import images_told, kept
+from goodminima.experiments.shared_trainings import images_told, shared_training
 from goodminima.nets import PixelProducts
-from goodminima.tasks import Task, few_shot, load_images, whole
+from goodminima.tasks import Task, few_shot, full_task, load_images
 from goodminima.train import Epoch, Fit, Recipe, fit
-from goodminima.train.checkpoint import Checkpoint, digest
 from goodminima.train.dual import DualModel, fit_softmax
 from goodminima.train.training import loss_and_accuracy
 
@@ -24,7 +24,7 @@ def task_of(context: Context, images: int | None, classes: int) -> Task:
     """So many training images of so many classes, drawn anew by each replicate; all of them for None."""
     data = load_images(context.data or "")
     if images is None:
-        return whole(data).to(context.device)
+        return full_task(data).to(context.device)
     task = few_shot(data, num_samples=images, num_classes=classes, seed=context.key("images", images, classes))
     return task.to(context.device)
 
@@ -46,10 +46,10 @@ def trained(
             evaluate_every=0,
             keep=file,
             device=context.device,
-            listen=images_told(context, name),
+            callback=images_told(context, name),
         )
 
-    return kept(context, name, train)
+    return shared_training(context, name, train)
 
 
 def linear(context: Context, task: Task, name: str) -> Fit[DualModel]:
@@ -62,7 +62,7 @@ def linear(context: Context, task: Task, name: str) -> Fit[DualModel]:
         stored = None if checkpoint is None else checkpoint.read()
         if stored is None:
             found = fit_softmax(
-                features.kernel, task.train, num_classes=task.num_classes, listen=_rights_told(context, task, name)
+                features.kernel, task.train, num_classes=task.num_classes, callback=_rights_told(context, task, name)
             )
             stored = {"alpha": found.net.alpha, "measured": asdict(measured(found.net, task, number=found.iterations))}
             if checkpoint is not None:
@@ -70,7 +70,7 @@ def linear(context: Context, task: Task, name: str) -> Fit[DualModel]:
         net = DualModel(features.kernel, task.train.x, stored["alpha"])
         return Fit(net=net, history=(Epoch(**stored["measured"]),))
 
-    return kept(context, name, train)
+    return shared_training(context, name, train)
 
 
 def features_of(task: Task) -> PixelProducts:
@@ -105,8 +105,8 @@ def outcome_of(epoch: Epoch, *, weights: int, beaten: Epoch | None = None) -> Ou
 
 
 def _rights_told(context: Context, task: Task, name: str) -> Callable[[int, int], None]:
-    def listen(iterations: int, right: int) -> None:
-        context.report(
+    def callback(iterations: int, right: int) -> None:
+        context.callback(
             Progress(
                 done=right,
                 wanted=len(task.train),
@@ -116,4 +116,4 @@ def _rights_told(context: Context, task: Task, name: str) -> Callable[[int, int]
             )
         )
 
-    return listen
+    return callback

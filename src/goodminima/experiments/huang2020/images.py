@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from goodminima.core.checkpoint import digest
 from goodminima.experiments.experiment import Context, Progress
-from goodminima.experiments.kept import images_told, kept, kept_tensors
+from goodminima.experiments.shared_trainings import images_told, shared_tensors, shared_training
 from goodminima.landscape import parameters_of
 from goodminima.nets import ThinResNet
 from goodminima.population.net_loss import Loss, loss_of
 from goodminima.tasks import Examples, Task, load_images, with_extra
 from goodminima.train import ExtraBatches, Fit, PoisonedObjective, fit
-from goodminima.train.checkpoint import digest
-from goodminima.train.recipe import Cosine, Optimiser, Recipe
-from goodminima.volume import Basin, basin_of
+from goodminima.train.recipe import Cosine, OptimizerConfig, Recipe
+from goodminima.volume import Basin, basin_volume_of
 from goodminima.volume.basin.coordinates import around
 
 GOOD, BAD = 0.0, 0.5  # beta of the two minima that Figures 4 and 7 compare
@@ -93,10 +93,10 @@ def minimum(context: Context, task: Task, beta: float) -> Fit[ThinResNet]:
             evaluate_every=0,
             keep=file,
             device=context.device,
-            listen=images_told(context, name),
+            callback=images_told(context, name),
         )
 
-    return kept(context, name, train)
+    return shared_training(context, name, train)
 
 
 def remembered_of(
@@ -104,7 +104,7 @@ def remembered_of(
 ) -> Mapping[str, Tensor]:
     """What `make` measures of a minimum, once for all entries that ask for it by this name."""
     made_by = [repr(settings), digest(found.net.state_dict().values())]
-    return kept_tensors(context, name, make, made_by=made_by)
+    return shared_tensors(context, name, make, made_by=made_by)
 
 
 def basin_around(
@@ -114,7 +114,7 @@ def basin_around(
     net = net.to(context.device)
     theta = parameters_of(net)
     coordinates = around(net, theta, directions="filter")
-    return basin_of(
+    return basin_volume_of(
         _told(context, loss_of(net, probe, batch_norm="eval")),
         theta,
         cutoff=cutoffs,
@@ -137,7 +137,7 @@ def _told(context: Context, loss: Loss) -> Loss:
     def one(vector: Tensor) -> Tensor:
         nonlocal done
         done += 1
-        context.report(Progress(done=done, wanted=done, unit="losses along rays", effort=done, effort_unit="losses"))
+        context.callback(Progress(done=done, wanted=done, unit="losses along rays", effort=done, effort_unit="losses"))
         return loss(vector[None])
 
     return lambda theta: torch.cat([one(vector) for vector in theta])
@@ -146,15 +146,15 @@ def _told(context: Context, loss: Loss) -> Loss:
 def points_told(context: Context, of: str) -> Callable[[int, int], None]:
     """A listener of slices."""
 
-    def listen(done: int, total: int) -> None:
-        context.report(Progress(done=done, wanted=total, unit=f"points of {of}", effort=done, effort_unit="losses"))
+    def callback(done: int, total: int) -> None:
+        context.callback(Progress(done=done, wanted=total, unit=f"points of {of}", effort=done, effort_unit="losses"))
 
-    return listen
+    return callback
 
 
 def _recipe(settings: Mapping[str, Any]) -> Recipe:
-    adam, batch = Optimiser(name="Adam", lr=settings["lr"]), settings["batches"][0]
-    return Recipe(epochs=settings["epochs"], batch_size=batch, optimiser=adam, schedule=Cosine(), clip=1.0)
+    adam, batch = OptimizerConfig(name="Adam", lr=settings["lr"]), settings["batches"][0]
+    return Recipe(epochs=settings["epochs"], batch_size=batch, optimizer=adam, schedule=Cosine(), clip=1.0)
 
 
 def _start(context: Context, task: Task) -> ThinResNet:

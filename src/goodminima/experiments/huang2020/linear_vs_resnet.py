@@ -19,7 +19,7 @@ from goodminima.experiments.huang2020.fits import (
 from goodminima.nets import ThinResNet
 from goodminima.population.parameters import num_parameters
 from goodminima.tasks import Task
-from goodminima.train import Cosine, CropFlip, Epoch, Optimiser, Recipe, Steps
+from goodminima.train import Cosine, CropFlip, Epoch, MultiStep, OptimizerConfig, Recipe
 from goodminima.train.dual import fit_least_squares
 
 # Read by every entry that trains the pair: `images` None for all; `blocks` and `width` of the ResNet.
@@ -96,8 +96,8 @@ def _recipe(settings: Mapping[str, Any]) -> Recipe:
     return Recipe(
         epochs=settings["epochs"],
         batch_size=settings["batch"],
-        optimiser=Optimiser(lr=settings["lr"], options={"momentum": 0.9}),
-        schedule=Cosine() if few else Steps(at=(100, 150), factor=0.1),
+        optimizer=OptimizerConfig(lr=settings["lr"], options={"momentum": 0.9}),
+        schedule=Cosine() if few else MultiStep(at=(100, 150), factor=0.1),
         weight_decay=0.0 if few else 1e-4,
         augment=None if few else CropFlip(pad=4),
     )

@@ -10,13 +10,13 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from goodminima.experiments.experiment import Context, Progress
-from goodminima.experiments.kept import kept_tensors
+from goodminima.experiments.shared_trainings import shared_tensors
 from goodminima.landscape import Regions, decision_regions
 from goodminima.nets import MLP
 from goodminima.population import Glorot, Population
 from goodminima.tasks import Examples, FreshRolls, Task, swiss_roll
-from goodminima.tasks.swiss_roll import FRAME
-from goodminima.train import PoisonedAdam, poison_together
+from goodminima.tasks.rolls import FRAME
+from goodminima.train import PoisonedAdamConfig, poison_together
 
 BETAS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 HIDDEN = (23, 16, 26, 32, 28, 31)  # units of the six layers in the authors' code
@@ -57,7 +57,7 @@ def minima(context: Context) -> Minima:
 
     Settings read from the scale: `steps` of Adam.
     """
-    task, net, adam = roll(context), roll_net(), PoisonedAdam(steps=context.scale_settings["steps"])
+    task, net, adam = roll(context), roll_net(), PoisonedAdamConfig(steps=context.scale_settings["steps"])
 
     def make() -> dict[str, Tensor]:
         theta = poison_together(
@@ -67,11 +67,11 @@ def minima(context: Context) -> Minima:
             betas=BETAS,
             draw=FreshRolls(seed=context.key("fresh")),
             adam=adam,
-            listen=steps_told(context, total=adam.steps),
+            callback=steps_told(context, total=adam.steps),
         )
         return {"theta": theta.cpu()}
 
-    found = kept_tensors(context, "minima", make, made_by=[repr(adam), list(BETAS)])["theta"].to(context.device)
+    found = shared_tensors(context, "minima", make, made_by=[repr(adam), list(BETAS)])["theta"].to(context.device)
     return measured(task, Population(net, found))
 
 
@@ -89,10 +89,10 @@ def measured(task: Task, population: Population) -> Minima:
 def steps_told(context: Context, *, total: int, of: str = "steps") -> Callable[[int], None]:
     """A listener that reports steps, or what else it counts."""
 
-    def listen(done: int) -> None:
-        context.report(Progress(done=done, wanted=total, unit=of, effort=done, effort_unit=of))
+    def callback(done: int) -> None:
+        context.callback(Progress(done=done, wanted=total, unit=of, effort=done, effort_unit=of))
 
-    return listen
+    return callback
 
 
 def regions_of(population: Population) -> Regions:

@@ -1,7 +1,7 @@
-"""Table 1: twelve optimisers, one net, and what each of them finds."""
+"""Table 1: twelve optimizers, one net, and what each of them finds."""
 
 from goodminima.experiments.experiment import Experiment, Scale
-from goodminima.experiments.huang2020.zoo import OPTIMISERS, ZOO, run_zoo, zoo_cell, zoo_linear_cell
+from goodminima.experiments.huang2020.zoo import OPTIMIZERS, ZOO, run_zoo, zoo_cell, zoo_linear_cell
 
 REMARKS = (
     "Laptop: 2,000 images of 4 classes, VGG13 of an eighth of the width, batches of 64, 15 epochs, cosine to 0; L-BFGS has "
@@ -16,19 +16,19 @@ REMARKS = (
 
 TABLE1 = Experiment(
     name="huang2020/table1",
-    title="Twelve optimisers train one net, and all of it generalises",
-    claim="Whatever the optimiser, the net fits the training images and is far better on new ones than a linear model that fits "
-    "them too: the loss surface, not the optimiser, prefers minima that generalise.",
+    title="Twelve optimizers train one net, and all of it generalises",
+    claim="Whatever the optimizer, the net fits the training images and is far better on new ones than a linear model that fits "
+    "them too: the loss surface, not the optimizer, prefers minima that generalise.",
     source="Huang et al. 2020, Table 1 and section 3",
     data="digits",
     percent=False,
-    cells=(*(zoo_cell(name) for name in OPTIMISERS), zoo_linear_cell()),
+    cells=(*(zoo_cell(name) for name in OPTIMIZERS), zoo_linear_cell()),
     scales={
         scale: Scale(replicates=3 if scale == "laptop" else 1, settings={"zoo": zoo}, comparable=scale == "paper")
         for scale, zoo in ZOO.items()
     },
     run_cell=run_zoo,
-    row_labels=("optimiser",),
+    row_labels=("optimizer",),
     picture="zoo_table",
     remarks=REMARKS,
 )

@@ -1,4 +1,4 @@
-"""The optimisers of Table 1, as published and as two cores can run them, and what each of them trains."""
+"""The optimizers of Table 1, as published and as two cores can run them, and what each of them trains."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ from goodminima.experiments.huang2020.fits import (
 from goodminima.nets import VGG13
 from goodminima.population.parameters import num_parameters
 from goodminima.tasks import Task
-from goodminima.train import Constant, Cosine, CropFlip, Epoch, Optimiser, Recipe, Steps
+from goodminima.train import Constant, Cosine, CropFlip, Epoch, MultiStep, OptimizerConfig, Recipe
 from goodminima.train.batch_norm import with_statistics_of
 
 LINEAR = "linear"
@@ -27,55 +27,57 @@ _PHASE = 50  # epochs between two falls of the learning rate
 _BATCH = 128
 
 # On few images: cosine to zero; learning rates tried on other seeds than those reported.
-_SHORT: Mapping[str, Optimiser] = {
-    "Adadelta": Optimiser(name="Adadelta", lr=1.0),
-    "Adagrad": Optimiser(name="Adagrad", lr=0.01),
-    "Adam": Optimiser(name="Adam", lr=1e-3),
-    "Adamax": Optimiser(name="Adamax", lr=2e-3),
-    "Amsgrad": Optimiser(name="AMSGrad", lr=1e-3),
-    "ASGD": Optimiser(name="ASGD", lr=0.1),
-    "LBFGS": Optimiser(name="LBFGSArmijo", lr=1.0),
-    "ProxProp": Optimiser(name="ProxProp", lr=1e-3, options={"tau": 0.5, "mode": "cg", "iterations": 10}),
-    "RMSprop": Optimiser(name="RMSprop", lr=5e-4),
-    "SGD": Optimiser(name="SGD", lr=0.1),
-    "SGD Momentum": Optimiser(name="SGD", lr=0.02, options={"momentum": 0.9}),
-    "SGD Nesterov": Optimiser(name="Nesterov", lr=0.02),
+_SHORT: Mapping[str, OptimizerConfig] = {
+    "Adadelta": OptimizerConfig(name="Adadelta", lr=1.0),
+    "Adagrad": OptimizerConfig(name="Adagrad", lr=0.01),
+    "Adam": OptimizerConfig(name="Adam", lr=1e-3),
+    "Adamax": OptimizerConfig(name="Adamax", lr=2e-3),
+    "Amsgrad": OptimizerConfig(name="AMSGrad", lr=1e-3),
+    "ASGD": OptimizerConfig(name="ASGD", lr=0.1),
+    "LBFGS": OptimizerConfig(name="LBFGSArmijo", lr=1.0),
+    "ProxProp": OptimizerConfig(name="ProxProp", lr=1e-3, options={"tau": 0.5, "mode": "cg", "iterations": 10}),
+    "RMSprop": OptimizerConfig(name="RMSprop", lr=5e-4),
+    "SGD": OptimizerConfig(name="SGD", lr=0.1),
+    "SGD Momentum": OptimizerConfig(name="SGD", lr=0.02, options={"momentum": 0.9}),
+    "SGD Nesterov": OptimizerConfig(name="Nesterov", lr=0.02),
 }
 
 
-def _published(optimiser: Optimiser, *, phases: int) -> Recipe:
+def _published(optimizer: OptimizerConfig, *, phases: int) -> Recipe:
     falls = tuple(_PHASE * phase for phase in range(1, phases))
     return Recipe(
         epochs=_PHASE * phases,
         batch_size=_BATCH,
-        optimiser=optimiser,
-        schedule=Steps(at=falls, factor=0.1),
+        optimizer=optimizer,
+        schedule=MultiStep(at=falls, factor=0.1),
         augment=CropFlip(pad=4),
     )
 
 
 # Learning rates and hyper-parameters of Table 1; batch size and augmentation are not stated there.
 PUBLISHED: Mapping[str, Recipe] = {
-    "Adadelta": _published(Optimiser(name="Adadelta", lr=5.0, options={"rho": 0.5}), phases=3),
-    "Adagrad": _published(Optimiser(name="Adagrad", lr=2.5e-2), phases=3),
-    "Adam": _published(Optimiser(name="Adam", lr=0.01), phases=2),
-    "Adamax": _published(Optimiser(name="Adamax", lr=5e-4, options={"betas": (0.9, 0.99)}), phases=3),
-    "Amsgrad": _published(Optimiser(name="AMSGrad", lr=5e-4, options={"betas": (0.9, 0.99)}), phases=2),
-    "ASGD": _published(Optimiser(name="ASGD", lr=0.1, options={"lambd": 1e-4, "alpha": 0.75}), phases=3),
+    "Adadelta": _published(OptimizerConfig(name="Adadelta", lr=5.0, options={"rho": 0.5}), phases=3),
+    "Adagrad": _published(OptimizerConfig(name="Adagrad", lr=2.5e-2), phases=3),
+    "Adam": _published(OptimizerConfig(name="Adam", lr=0.01), phases=2),
+    "Adamax": _published(OptimizerConfig(name="Adamax", lr=5e-4, options={"betas": (0.9, 0.99)}), phases=3),
+    "Amsgrad": _published(OptimizerConfig(name="AMSGrad", lr=5e-4, options={"betas": (0.9, 0.99)}), phases=2),
+    "ASGD": _published(OptimizerConfig(name="ASGD", lr=0.1, options={"lambd": 1e-4, "alpha": 0.75}), phases=3),
     "LBFGS": Recipe(
         epochs=350,
         batch_size=_BATCH,
-        optimiser=Optimiser(name="LBFGSArmijo", lr=1.0, options={"history_size": 5}),
+        optimizer=OptimizerConfig(name="LBFGSArmijo", lr=1.0, options={"history_size": 5}),
         augment=CropFlip(pad=4),
     ),
     "ProxProp": _published(
-        Optimiser(name="ProxProp", lr=1e-3, options={"tau": 0.5, "mode": "cg", "iterations": 10, "penalty": "sum"}),
+        OptimizerConfig(
+            name="ProxProp", lr=1e-3, options={"tau": 0.5, "mode": "cg", "iterations": 10, "penalty": "sum"}
+        ),
         phases=2,
     ),
-    "RMSprop": _published(Optimiser(name="RMSprop", lr=5e-4, options={"alpha": 0.72}), phases=3),
-    "SGD": _published(Optimiser(name="SGD", lr=0.05), phases=3),
-    "SGD Momentum": _published(Optimiser(name="SGD", lr=0.01, options={"momentum": 0.9}), phases=2),
-    "SGD Nesterov": _published(Optimiser(name="Nesterov", lr=0.01), phases=3),
+    "RMSprop": _published(OptimizerConfig(name="RMSprop", lr=5e-4, options={"alpha": 0.72}), phases=3),
+    "SGD": _published(OptimizerConfig(name="SGD", lr=0.05), phases=3),
+    "SGD Momentum": _published(OptimizerConfig(name="SGD", lr=0.01, options={"momentum": 0.9}), phases=2),
+    "SGD Nesterov": _published(OptimizerConfig(name="Nesterov", lr=0.01), phases=3),
 }
 
 # Train loss, test loss, train accuracy and test accuracy in per cent.
@@ -118,13 +120,13 @@ ZOO: Mapping[str, Mapping[str, Any]] = {
 
 
 def run_zoo(cell: Cell, context: Context) -> Outcome:
-    """One optimiser, or the linear model, on the replicate's images.
+    """One optimizer, or the linear model, on the replicate's images.
 
     Settings read from the scale: `zoo`, an entry of `ZOO`.
     """
     settings = context.scale_settings["zoo"]
     task = task_of(context, settings["images"], settings["classes"])
-    name = cell.settings["optimiser"]
+    name = cell.settings["optimizer"]
     if name == LINEAR:
         weights = task.num_classes * (features_of(task).num_features + 1)
         return outcome_of(_linear(context, task), weights=weights)
@@ -133,12 +135,12 @@ def run_zoo(cell: Cell, context: Context) -> Outcome:
 
 
 def zoo_cell(name: str, **settings: str) -> Cell:
-    """The row of an optimiser."""
+    """The row of an optimizer."""
     printed: Mapping[str, Printed] = dict(zip(MEASURES, _as_fractions(*_PRINTED[name]), strict=True))
     recipes = {"short": repr(_SHORT[name]), "published": repr(PUBLISHED[name])}  # others are another experiment
     return Cell(
         name=name.lower().replace(" ", "-"),
-        settings={"optimiser": name} | recipes | settings,
+        settings={"optimizer": name} | recipes | settings,
         measures=(*MEASURES, GAIN),
         printed=printed,
         claims={
@@ -152,13 +154,13 @@ def zoo_linear_cell(**settings: str) -> Cell:
     """The row of the linear model, on the same images."""
     return Cell(
         name=LINEAR,
-        settings={"optimiser": LINEAR} | settings,
+        settings={"optimizer": LINEAR} | settings,
         measures=MEASURES,
         claims={"train accuracy": Claim("linear model: fits every training image", above=0.99999)},
     )
 
 
-OPTIMISERS = tuple(_PRINTED)
+OPTIMIZERS = tuple(_PRINTED)
 
 
 def _as_fractions(train_loss: float, test_loss: float, train: float, test: float) -> tuple[Printed, ...]:
@@ -170,7 +172,7 @@ def _linear(context: Context, task: Task) -> Epoch:
 
 
 def _optimised(context: Context, task: Task, name: str) -> tuple[Epoch, int]:
-    """What an optimiser's net comes to, and how many weights it has."""
+    """What an optimizer's net comes to, and how many weights it has."""
     settings = context.scale_settings["zoo"]
 
     def net_of(task: Task) -> nn.Module:
@@ -184,12 +186,12 @@ def _optimised(context: Context, task: Task, name: str) -> tuple[Epoch, int]:
 
 
 def recipe_of(name: str, settings: Mapping[str, Any]) -> Recipe:
-    """How an optimiser trains at a scale; a line search chooses its own steps, and has no schedule."""
+    """How an optimizer trains at a scale; a line search chooses its own steps, and has no schedule."""
     if settings["recipes"] == "published":
         return PUBLISHED[name]
     return Recipe(
         epochs=settings["epochs"],
         batch_size=settings["batch"]["LBFGS" if name == "LBFGS" else "others"],
-        optimiser=_SHORT[name],
+        optimizer=_SHORT[name],
         schedule=Constant() if name == "LBFGS" else Cosine(),
     )

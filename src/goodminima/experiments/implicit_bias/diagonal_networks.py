@@ -22,7 +22,7 @@ from goodminima.theory.diagonal_networks import (
 )
 from goodminima.theory.hypentropy import least_hypentropy, least_l1
 from goodminima.theory.logistic import angle
-from goodminima.theory.loops import Listener, slope
+from goodminima.theory.loops import Callback, slope
 
 
 def _run(cell: Cell, context: Context) -> Outcome:
@@ -49,7 +49,7 @@ def _regression(settings: Mapping[str, Any], context: Context, data: Sparse) -> 
     found: dict[tuple[float, float], np.ndarray] = {}
     for number, (alpha, share) in enumerate(wanted):
         step = share / sharpness(x, exact[alpha], alpha=alpha)
-        limits: dict[str, Any] = {"max_steps": settings["max_steps"], "listen": told(number)}
+        limits: dict[str, Any] = {"max_steps": settings["max_steps"], "callback": told(number)}
         found[alpha, share] = gradient_descent(x, y, alpha=alpha, step=step, **limits).w
     errors = [_distance(found[settings["middle"], share], exact[settings["middle"]]) for share in shares]
     least = np.abs(least_l1(x, y)).sum()
@@ -78,9 +78,9 @@ def _noise(settings: Mapping[str, Any], context: Context, data: Sparse) -> Outco
     for which, step in enumerate(steps):
         first = which * (orders + 1)
         common: dict[str, Any] = {"alpha": alpha, "step": step, "max_steps": settings["max_steps"]}
-        calm = [gradient_descent(x, y, listen=told(first), **common)]
+        calm = [gradient_descent(x, y, callback=told(first), **common)]
         noisy = [
-            stochastic_descent(x, y, seed=context.key("order", order), listen=told(first + 1 + order), **common)
+            stochastic_descent(x, y, seed=context.key("order", order), callback=told(first + 1 + order), **common)
             for order in range(orders)
         ]
         expected = [predicted_alpha(x, alpha=alpha, step=step, loss_integral=run.loss_integral) for run in noisy]
@@ -134,7 +134,7 @@ def _classification(settings: Mapping[str, Any], data: Sparse) -> Outcome:
     )
 
 
-def _told(context: Context, *, runs: int, max_steps: int) -> Callable[[int], Listener]:
+def _told(context: Context, *, runs: int, max_steps: int) -> Callable[[int], Callback]:
     """The listener of run number k of several, each of which takes at most so many steps."""
     return lambda number: steps_told(context, total=runs * max_steps, before=number * max_steps)
 

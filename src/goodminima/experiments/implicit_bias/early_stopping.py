@@ -25,7 +25,7 @@ def _run(cell: Cell, context: Context) -> Outcome:
             context.key("validation", run), n=settings["n_validation"], flipped=settings["flipped"]
         )
         told = steps_told(context, total=_RUNS * steps, before=run * steps)
-        path = gradient_descent(z, step=1 / smoothness(z), times=times, listen=told)
+        path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=told)
         train.append(((path @ z.T) <= 0).mean(axis=1))
         test.append(population.error(path))
         stops.append(int(log_loss(held_out, path).argmin()))

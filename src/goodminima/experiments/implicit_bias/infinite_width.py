@@ -40,7 +40,7 @@ def _both(cell: Cell, context: Context) -> Outcome:
     best, stop = max_variation_margin(x, y), cell.settings["steps"]
     start = balanced_start(context.key("start"), d=2, width=cell.settings["width"], scale=cell.settings["scale"])
     times = log_spaced(stop, start=100, per_decade=10)
-    nets = train(start, x, y, times=times, listen=steps_told(context, total=stop)).nets
+    nets = train(start, x, y, times=times, callback=steps_told(context, total=stop)).nets
     ratios = np.array([variation_margin_of(net, x, y) for net in nets]) / best.margin
     return Outcome(
         values={"proof": best.gap, "ratio": float(ratios[-1])},
@@ -62,7 +62,7 @@ def _output(cell: Cell, context: Context) -> Outcome:
     start = balanced_start(context.key("start"), d=2, width=cell.settings["width"])
     kernel_net, kernel_margin = max_kernel_margin(start, x, y)
     times = log_spaced(stop, start=100, per_decade=10)
-    nets = train(start, x, y, times=times, output_only=True, listen=steps_told(context, total=stop)).nets
+    nets = train(start, x, y, times=times, output_only=True, callback=steps_told(context, total=stop)).nets
     best = max_variation_margin(x, y).margin
     ratios = np.array([variation_margin_of(net, x, y) for net in nets]) / best
     return Outcome(
@@ -91,7 +91,7 @@ def _relevant(cell: Cell, context: Context) -> Outcome:
         start = balanced_start(context.key("start", draw), d=x.shape[1], width=cell.settings["width"])
         for row, output_only in enumerate((False, True)):
             told = steps_told(context, total=2 * _DRAWS * stop, before=(2 * draw + row) * stop)
-            nets = train(start, x, y, times=times, output_only=output_only, listen=told).nets
+            nets = train(start, x, y, times=times, output_only=output_only, callback=told).nets
             errors[draw, row] = [_error(net, unseen, labels) for net in nets]
         limits[draw] = _error(max_kernel_margin(start, x, y)[0], unseen, labels)
     both, output = errors[:, :, -1].mean(axis=0).tolist()

@@ -35,8 +35,8 @@ def _run(cell: Cell, context: Context) -> Outcome:
 
 def _fully_connected(cell: Cell, context: Context) -> Outcome:
     z, stop, depth = planted_spectrum(context.key("data")).z, context.scale_settings["steps"], cell.settings["depth"]
-    times, seed, listen = log_spaced(stop), context.key("start"), steps_told(context, total=stop)
-    path = fully_connected(z, depth=depth, width=8, times=times, seed=seed, listen=listen)
+    times, seed, callback = log_spaced(stop), context.key("start"), steps_told(context, total=stop)
+    path = fully_connected(z, depth=depth, width=8, times=times, seed=seed, callback=callback)
     gap = 1 - margin(z, path) / max_margin(z).margin
     return Outcome(values={"gap": float(gap[-1])}, arrays={"times": times, "gap": gap})
 
@@ -44,7 +44,7 @@ def _fully_connected(cell: Cell, context: Context) -> Outcome:
 def _one_layer(context: Context) -> Outcome:
     z, stop = planted_spectrum(context.key("data")).z, context.scale_settings["steps"]
     start = normal_filters(context.key("start"), depth=1, d=z.shape[1])
-    beta = convolutional(z, start, times=log_spaced(stop), listen=steps_told(context, total=stop))[-1]
+    beta = convolutional(z, start, times=log_spaced(stop), callback=steps_told(context, total=stop))[-1]
     values = {
         "gap": 1 - float(margin(z, beta)) / max_margin(z).margin,
         "excess": float(penalty(z, beta, power=1.0)) / least_spectrum(z).value - 1,
@@ -56,7 +56,7 @@ def _two_layers(context: Context) -> Outcome:
     data, stop = planted_spectrum(context.key("data")), context.scale_settings["steps"]
     z, optimum, times = data.z, least_spectrum(data.z), log_spaced(stop)
     start = white_filters(context.key("start"), depth=2, d=z.shape[1])
-    path = convolutional(z, start, times=times, listen=steps_told(context, total=stop))
+    path = convolutional(z, start, times=times, callback=steps_told(context, total=stop))
     excess = penalty(z, path, power=1.0) / optimum.value - 1
     values = {
         "excess": float(excess[-1]),
@@ -76,7 +76,7 @@ def _three_layers(context: Context) -> Outcome:
         start = normal_filters(context.key("start", number), depth=3, d=z.shape[1])
         told = steps_told(context, total=_STARTS * steps, before=number * steps)
         # Not log-spaced: only the end counts, and a line of progress now and then.
-        end = convolutional(z, start, times=np.linspace(steps / 5, steps, 5).astype(np.int64), listen=told)[-1]
+        end = convolutional(z, start, times=np.linspace(steps / 5, steps, 5).astype(np.int64), callback=told)[-1]
         ends.append(end / (z @ end).min())
         points.append(_stationary_point(z, ends[-1]))
     residuals = [np.inf if each is None else stationarity(z, each, power=2 / 3).residual for each in points]

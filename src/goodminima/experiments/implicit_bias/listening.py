@@ -1,14 +1,14 @@
 """How the long loops of `theory` tell a run's live line where they stand."""
 
 from goodminima.experiments.experiment import Context, Progress
-from goodminima.theory.loops import Listener
+from goodminima.theory.loops import Callback
 
 
-def steps_told(context: Context, *, total: int, before: int = 0) -> Listener:
+def steps_told(context: Context, *, total: int, before: int = 0) -> Callback:
     """A listener that reports steps taken, of `total`; `before` were taken by earlier loops of the same replicate."""
 
-    def listen(steps: int) -> None:
+    def callback(steps: int) -> None:
         done = before + steps
-        context.report(Progress(done=done, wanted=total, unit="steps", effort=done, effort_unit="steps"))
+        context.callback(Progress(done=done, wanted=total, unit="steps", effort=done, effort_unit="steps"))
 
-    return listen
+    return callback

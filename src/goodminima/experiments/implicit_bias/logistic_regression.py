@@ -29,7 +29,7 @@ def _descent(cell: Cell, context: Context) -> Outcome:
     z, stop = planted(context.key("data"), n=40, d=3).z, cell.settings["steps"]
     step = 1 / smoothness(z)
     limit, times = asymptote(z, step=step), log_spaced(stop)
-    path = gradient_descent(z, step=step, times=times, listen=steps_told(context, total=stop))
+    path = gradient_descent(z, step=step, times=times, callback=steps_told(context, total=stop))
     flow = gradient_flow(z, step=step, taus=np.log1p(times[-1:]))
     angles, late = angle(path, limit.rate), times >= stop / 10
     norms = np.linalg.norm(path[late], axis=1)
@@ -60,7 +60,7 @@ def _error(cell: Cell, context: Context) -> Outcome:
     """Data as they come: when the training error is 0, and how far from the maximum the margin then is."""
     z, stop = teacher(context.key("data"), n=100, d=20), cell.settings["steps"]
     times = log_spaced(stop)
-    path = gradient_descent(z, step=1 / smoothness(z), times=times, listen=steps_told(context, total=stop))
+    path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=steps_told(context, total=stop))
     best = max_margin(z)
     curves = _curves(z, path, np.log1p(times), best.direction)
     curves["error"] = ((path @ z.T) <= 0).mean(axis=1)

@@ -17,7 +17,7 @@ def _run(cell: Cell, context: Context) -> Outcome:
     z = planted(context.key("data"), n=40, d=5).z
     z /= np.linalg.norm(z, axis=1).max()
     times = log_spaced(_STEPS)
-    path = margin_path(z, rule=Rule[cell.settings["rule"]], times=times, listen=steps_told(context, total=_STEPS))
+    path = margin_path(z, rule=Rule[cell.settings["rule"]], times=times, callback=steps_told(context, total=_STEPS))
     gaps = 1 - margin(z, path) / max_margin(z).margin
     late = times >= _FITTED_FROM
     values = {"exponent": slope(np.log(times[late]), np.log(gaps[late])), "gap": float(gaps[-1])}

@@ -60,8 +60,8 @@ def _natural(cell: Cell, context: Context) -> Outcome:
     budgets = [round(_NATURAL_BUDGET / step) for step in _NATURAL_STEPS]
     runs = []
     for number, (step, budget) in enumerate(zip(_NATURAL_STEPS, budgets, strict=True)):
-        listen = steps_told(context, total=sum(budgets), before=sum(budgets[:number]))
-        runs.append(natural_gradient(a, b, start=starts[0], step=step, max_steps=budget, listen=listen))
+        callback = steps_told(context, total=sum(budgets), before=sum(budgets[:number]))
+        runs.append(natural_gradient(a, b, start=starts[0], step=step, max_steps=budget, callback=callback))
     distances = [_distance(run.w, target) for run in runs]
     return Outcome(
         values={
@@ -92,8 +92,8 @@ def _adagrad(cell: Cell, context: Context) -> Outcome:
 
 def _adam(cell: Cell, context: Context) -> Outcome:
     z, times = norms_apart(context.key("rows")), log_spaced(_ADAM_STEPS)
-    listen = steps_told(context, total=_ADAM_STEPS)
-    gaps = margin_gaps(z, adam_path(z, epsilon=cell.settings["epsilon"], times=times, listen=listen))
+    callback = steps_told(context, total=_ADAM_STEPS)
+    gaps = margin_gaps(z, adam_path(z, epsilon=cell.settings["epsilon"], times=times, callback=callback))
     sup, euclidean = gaps[:, NORMS.index(math.inf)], gaps[:, NORMS.index(2.0)]
     nearest = int(sup.argmin())  # when the l_inf gap was least
     values = {

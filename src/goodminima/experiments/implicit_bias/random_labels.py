@@ -13,7 +13,7 @@ from goodminima.nets import MLP, LeNet
 from goodminima.population import Population, TorchDefault
 from goodminima.tasks import Examples, Task, few_shot, load_images
 from goodminima.tasks.corrupt import with_random_labels
-from goodminima.train import SGD, train
+from goodminima.train import SGDConfig, train
 
 _CLASSES = 10
 
@@ -56,7 +56,7 @@ class _Fit:
 
 def _fit(cell: Cell, context: Context, net: nn.Module, examples: Examples, *, before: int) -> _Fit:
     settings = context.scale_settings
-    sgd = SGD(lr=0.01, momentum=0.9, batch_size=50, epochs=settings["max_epochs"])
+    sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=50, epochs=settings["max_epochs"])
     key = context.key("start", cell.name)
     theta = TorchDefault().draw(net, seed=key, indices=np.zeros(1, dtype=np.uint64), device=context.device)
     curve = list[float]()
@@ -64,7 +64,7 @@ def _fit(cell: Cell, context: Context, net: nn.Module, examples: Examples, *, be
         theta = members
         curve.append(_accuracy(net, theta, examples))
         done, wanted = before + curve[-1] * len(examples), 2 * len(examples)
-        context.report(Progress(done=done, wanted=wanted, unit="images", effort=epoch + 1, effort_unit="epochs"))
+        context.callback(Progress(done=done, wanted=wanted, unit="images", effort=epoch + 1, effort_unit="epochs"))
         if curve[-1] == 1:
             break
     return _Fit(theta=theta, accuracy=np.array(curve), epochs=float(len(curve)) if curve[-1] == 1 else None)

@@ -13,7 +13,7 @@ _STEPS = 10**6
 def _run(cell: Cell, context: Context) -> Outcome:
     z, p = norms_apart(context.key("data")), float(cell.settings["p"])
     times = log_spaced(_STEPS)
-    path = steepest_path(z, p=p, times=times, listen=steps_told(context, total=_STEPS))
+    path = steepest_path(z, p=p, times=times, callback=steps_told(context, total=_STEPS))
     gaps = margin_gaps(z, path)
     at_end = dict(zip(NORMS, gaps[-1].tolist(), strict=True))
     return Outcome(

@@ -8,15 +8,15 @@ import numpy as np
 from torch import nn
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.kept import images_told, kept
 from goodminima.experiments.liu2020.per_net import SOURCE
+from goodminima.experiments.shared_trainings import images_told, shared_training
 from goodminima.landscape import Regions, boundary_distances, decision_regions, parameters_of
 from goodminima.nets import MLP
 from goodminima.population import Population, TorchDefault
 from goodminima.tasks.corrupt import with_random_labels
 from goodminima.tasks.gaussians import largest_margin, two_gaussians, with_noisy_copies
 from goodminima.tasks.task import Examples, Task
-from goodminima.train import Fit, Optimiser, Recipe, Steps, fit, fitted
+from goodminima.train import Fit, MultiStep, OptimizerConfig, Recipe, fit, fitted
 
 EXTENT = (-6.5, 6.5, -3.75, 3.75)  # of the picture: the centres at -3 and 3, and all around them
 _GRID, _COARSE = (521, 301), (131, 76)  # points 0.025 apart, and 0.1
@@ -31,12 +31,12 @@ _MOST_ROUNDS = 10
 _RANDOM_LABELS = Recipe(
     epochs=8000,
     batch_size=_FULL_BATCH,
-    optimiser=Optimiser(lr=0.1, options={"momentum": 0.9}),
-    schedule=Steps(at=tuple(part / 20 for part in range(1, 20)), factor=0.91),
+    optimizer=OptimizerConfig(lr=0.1, options={"momentum": 0.9}),
+    schedule=MultiStep(at=tuple(part / 20 for part in range(1, 20)), factor=0.91),
     clip=2.0,
 )
-_AGAIN = replace(_RANDOM_LABELS, optimiser=replace(_RANDOM_LABELS.optimiser, lr=0.05))
-_TRUE_LABELS = Recipe(epochs=2000, batch_size=_FULL_BATCH, optimiser=Optimiser(lr=0.1))
+_AGAIN = replace(_RANDOM_LABELS, optimizer=replace(_RANDOM_LABELS.optimizer, lr=0.05))
+_TRUE_LABELS = Recipe(epochs=2000, batch_size=_FULL_BATCH, optimizer=OptimizerConfig(lr=0.1))
 
 LENGTH, MARGIN, SHARE, REGIONS, FITS = (
     "length / straight line", "margin", "margin / largest", "regions", "train accuracy",
@@ -99,7 +99,7 @@ def fit_random_labels(start: nn.Module, task: Task, context: Context) -> nn.Modu
     net = start
     for number in range(_MOST_ROUNDS):
         recipe = _AGAIN if number else _RANDOM_LABELS
-        found = kept(context, f"toy-random-labels-{number}", partial(_memorised, net, task, context, recipe))
+        found = shared_training(context, f"toy-random-labels-{number}", partial(_memorised, net, task, context, recipe))
         net = found.net
         if fitted(found.last):
             break
@@ -117,7 +117,7 @@ def _memorised(start: nn.Module, task: Task, context: Context, recipe: Recipe, k
         stop_when=fitted,
         keep=keep,
         keep_every=1000,
-        listen=images_told(context, "random labels"),
+        callback=images_told(context, "random labels"),
     )
 
 
@@ -126,9 +126,9 @@ def _of_true_labels(context: Context, task: Task, start: nn.Module, *, regularis
     if regularised:
         copies = with_noisy_copies(task.train, copies=_COPIES, std=_NOISE, seed=context.key("noise"))
         task, recipe = replace(task, train=copies), replace(recipe, weight_decay=_WEIGHT_DECAY)
-    listen = images_told(context, "true labels")
+    callback = images_told(context, "true labels")
     return fit(
-        start, task, recipe=recipe, seed=context.key("order"), evaluate_every=0, evaluate=False, listen=listen
+        start, task, recipe=recipe, seed=context.key("order"), evaluate_every=0, evaluate=False, callback=callback
     ).net
 
 

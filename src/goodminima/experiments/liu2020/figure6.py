@@ -38,8 +38,8 @@ def run_model(cell: Cell, context: Context) -> Outcome:
 def _under_attack(trainings: Trainings, model: str) -> np.ndarray:
     context, images = trainings.context, trainings.images
 
-    def listen(done: int, wanted: int) -> None:
-        context.report(Progress(done=done, wanted=wanted, unit="images moved", effort=done, effort_unit="images"))
+    def callback(done: int, wanted: int) -> None:
+        context.callback(Progress(done=done, wanted=wanted, unit="images moved", effort=done, effort_unit="images"))
 
     found = fgsm_accuracy(
         trainings.model(model).net.to(context.device),
@@ -47,7 +47,7 @@ def _under_attack(trainings: Trainings, model: str) -> np.ndarray:
         epsilons=[level / 255 for level in LEVELS],
         mean=images.statistics.mean.tolist(),
         std=[std or 1.0 for std in images.statistics.std.tolist()],
-        listen=listen,
+        callback=callback,
     )
     return found.cpu().numpy()
 

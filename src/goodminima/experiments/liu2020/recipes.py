@@ -6,10 +6,10 @@ from typing import final
 
 from torch import nn
 
+from goodminima.core.checks import check_choice
 from goodminima.nets import VGG16, DenseNet40, ResNet18, ResNet50
-from goodminima.population.choices import check_choice
 from goodminima.tasks import ImageData
-from goodminima.train import Constant, Cosine, CropFlip, Optimiser, Recipe, Steps
+from goodminima.train import Constant, Cosine, CropFlip, MultiStep, OptimizerConfig, Recipe
 
 
 @final
@@ -51,7 +51,7 @@ class Tuning:
 
     lr: float
     epochs: int
-    schedule: Constant | Steps | Cosine
+    schedule: Constant | MultiStep | Cosine
     batch_size: int = 128
     weight_decay: float = 5e-4
     momentum: float = 0.9
@@ -72,15 +72,15 @@ class Tuning:
         return Recipe(
             epochs=self.epochs,
             batch_size=self.batch_size,
-            optimiser=Optimiser(lr=self.lr, options={"momentum": self.momentum} if has.momentum else {}),
+            optimizer=OptimizerConfig(lr=self.lr, options={"momentum": self.momentum} if has.momentum else {}),
             schedule=self.schedule,
             weight_decay=self.weight_decay if has.decay else 0.0,
             augment=CropFlip(pad=self.pad, fill=border) if has.augmentation else None,
         )
 
 
-_CIFAR = Tuning(lr=0.1, epochs=350, schedule=Steps(at=(150, 250)))
-_LARGE = Tuning(lr=0.1, epochs=300, schedule=Steps(at=(150, 225)))
+_CIFAR = Tuning(lr=0.1, epochs=350, schedule=MultiStep(at=(150, 250)))
+_LARGE = Tuning(lr=0.1, epochs=300, schedule=MultiStep(at=(150, 225)))
 
 # Section 2, "Hyperparameters". The padding is not in the paper: 4 pixels are what everybody takes at 32x32.
 PAPER: Mapping[str, Tuning] = {

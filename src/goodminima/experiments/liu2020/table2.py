@@ -3,7 +3,7 @@
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Printed
 from goodminima.experiments.liu2020.recipes import MODES, Heuristics
 from goodminima.experiments.liu2020.trainings import STARTS, Trainings, scales
-from goodminima.experiments.printed import printed_row
+from goodminima.experiments.paper_values import printed_row
 
 DROP, RECOVERED = "drop", "drop less half of vanilla's"
 ACCURACIES = tuple(f"{split}, {start}" for start in STARTS for split in ("train", "test"))

@@ -9,12 +9,12 @@ from typing import Any, final
 import torch
 from torch import nn
 
+from goodminima.core.checks import check_choice
 from goodminima.experiments.experiment import Context, Scale
-from goodminima.experiments.kept import images_told, kept, try_kept
 from goodminima.experiments.liu2020.recipes import PAPER, PAPER_NETS, Tuning, black
+from goodminima.experiments.shared_trainings import images_told, shared_training, try_shared_training
 from goodminima.nets import SmallConv
-from goodminima.population.choices import check_choice
-from goodminima.tasks import ImageData, Task, load_images, of_classes, whole
+from goodminima.tasks import ImageData, Task, class_task, full_task, load_images
 from goodminima.train import Constant, Cosine, Fit, adversarial_init, fit
 
 SMALL = "SmallConv"  # what a laptop trains, whatever the paper does
@@ -137,9 +137,9 @@ class Trainings:
         """What is learned: other training images in each replicate, where the setting takes only some."""
         setting = self.setting
         if setting.classes is None or setting.per_class is None:
-            return whole(self.images)
+            return full_task(self.images)
         seed = self.context.key("task")
-        return of_classes(self.images, classes=range(setting.classes), per_class=setting.per_class, seed=seed)
+        return class_task(self.images, classes=range(setting.classes), per_class=setting.per_class, seed=seed)
 
     @cached_property
     def start(self) -> nn.Module:
@@ -153,7 +153,7 @@ class Trainings:
     def adversarial(self, replicas: int | None = None) -> Fit:
         """W_0^A: the start that has learned random labels of R copies of each image."""
         name, train = self._memorised(replicas)
-        return kept(self.context, name, train)
+        return shared_training(self.context, name, train)
 
     def fitted(self, mode: str, start: str, replicas: int | None = None) -> Fit:
         """W_V, W_S or another mode's end, from the "random" or the "adversarial" start, the latter of R copies."""
@@ -161,7 +161,7 @@ class Trainings:
         name = f"{self.net}-{mode}-from-random"
         if start == "adversarial":
             name = f"{self.net}-{mode}-from-R{replicas or self.setting.replicas}"
-        return kept(self.context, name, partial(self._by_mode, name, mode, start, replicas))
+        return shared_training(self.context, name, partial(self._by_mode, name, mode, start, replicas))
 
     def model(self, name: str) -> Fit:
         """One of `MODELS`."""
@@ -170,7 +170,7 @@ class Trainings:
 
     def both(self, mode: str) -> dict[str, Fit]:
         """A mode from both starts; from the random one first, while another worker makes the adversarial one."""
-        try_kept(self.context, *self._memorised(None))
+        try_shared_training(self.context, *self._memorised(None))
         return {start: self.fitted(mode, start) for start in STARTS}
 
     def _memorised(self, replicas: int | None) -> tuple[str, Callable[[Path | None], Fit]]:
@@ -188,7 +188,7 @@ class Trainings:
                 key=self.context.key("random labels", self.net),
                 keep=keep,
                 device=self.context.device,
-                listen=images_told(self.context, name),
+                callback=images_told(self.context, name),
             )
 
         return name, train
@@ -202,7 +202,7 @@ class Trainings:
             evaluate_every=self.setting.evaluate_every,
             keep=keep,
             device=self.context.device,
-            listen=images_told(self.context, name),
+            callback=images_told(self.context, name),
         )
 
     def note(self) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from goodminima.experiments.chiang2023.two_class import image_task, lenet_for, run_two_class, two_class_cell
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Scale
-from goodminima.experiments.measured import Measured, by_counting, by_splitting
+from goodminima.experiments.volume_estimates import VolumeEstimate, by_counting, by_splitting
 from goodminima.population import Population
 from goodminima.search import bins
 from goodminima.tasks import Task
@@ -36,7 +36,7 @@ def run_beyond(cell: Cell, context: Context) -> Outcome:
     return _outcome(cell, task, measured)
 
 
-def _outcome(cell: Cell, task: Task, measured: Measured) -> Outcome:
+def _outcome(cell: Cell, task: Task, measured: VolumeEstimate) -> Outcome:
     """Draws from all that fit are, within a loss bin, draws from it: one set of draws serves all bins."""
     values: dict[str, float | None] = dict.fromkeys(cell.measures) | {"log10 V": measured.log10}
     arrays, notes = {"interval": measured.interval}, [measured.note] * bool(measured.note)

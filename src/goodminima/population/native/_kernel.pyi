@@ -56,7 +56,7 @@ def train(
     rate: float,
     momentum: float,
     bins: Sequence[tuple[float, float, int]],
-    listen: Callable[[int, list[int]], None],
+    callback: Callable[[int, list[int]], None],
     /,
 ) -> tuple[list[tuple[int, NDArray[np.int64], NDArray[np.float32]]], int]: ...
 def multiply_adds(layers: Sequence[tuple[str | int, ...]], input_shape: Sequence[int], parameters: int, /) -> int: ...

@@ -32,7 +32,7 @@ def train(
     lr: float,
     momentum: float,
     bins: Sequence[Bin],
-    listen: Callable[[int, list[int]], None],
+    callback: Callable[[int, list[int]], None],
 ) -> tuple[list[Frozen], int]:
     """Plain SGD with momentum, each member frozen in bin (l, u] the first time that it fits with a loss of at most u.
 
@@ -55,7 +55,7 @@ def train(
         lr: Step size.
         momentum: 0 for none; as in `torch.optim.SGD`.
         bins: (l, u, how many members to keep).
-        listen: Called about twice a second with the members that have ended and the hits of each bin.
+        callback: Called about twice a second with the members that have ended and the hits of each bin.
 
     Returns:
         What each bin holds; how many members ran off to numbers that are not finite.
@@ -84,6 +84,6 @@ def train(
         lr,
         momentum,
         bins,
-        listen,
+        callback,
     )
     return [Frozen(*frozen) for frozen in found], nonfinite

@@ -38,7 +38,7 @@ def wedge(experiment: Experiment, results: "Results") -> Figure:
 
 
 def boundaries(experiment: Experiment, results: "Results") -> Figure:
-    """Nine decision boundaries per cell: replicates and in them optimisers down, the other label across."""
+    """Nine decision boundaries per cell: replicates and in them optimizers down, the other label across."""
     methods = list(dict.fromkeys(cell.settings["optimizer"] for cell in results.cells))
     label = next(name for name in experiment.row_labels if name != "optimizer")
     levels = list(dict.fromkeys(cell.settings[label] for cell in results.cells))

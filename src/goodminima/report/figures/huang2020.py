@@ -13,8 +13,8 @@ from goodminima.experiments.experiment import Cell, Experiment, Outcome
 from goodminima.experiments.huang2020.figure3 import CUTOFF
 from goodminima.experiments.huang2020.figure5 import CUTOFFS, TABLE, measure_of
 from goodminima.report.figures.parts import BLUE, BROWN, GREEN, GREY, ORANGE, PURPLE, finished
-from goodminima.tasks.rings import FRAME as RINGS_FRAME
-from goodminima.tasks.swiss_roll import FRAME as ROLL_FRAME
+from goodminima.tasks.concentric_rings import FRAME as RINGS_FRAME
+from goodminima.tasks.rolls import FRAME as ROLL_FRAME
 
 if TYPE_CHECKING:
     from goodminima.run.results import Results

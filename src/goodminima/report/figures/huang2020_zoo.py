@@ -25,7 +25,7 @@ def linear_and_resnet(experiment: Experiment, results: "Results") -> Figure:
 
 
 def zoo_table(experiment: Experiment, results: "Results") -> Figure:
-    """Training and test accuracy of each optimiser's net, with the linear model's as a line."""
+    """Training and test accuracy of each optimizer's net, with the linear model's as a line."""
     figure, ax = plt.subplots(figsize=(9.5, 4.2), layout="constrained")
     _optimisers(ax, results, results.cells)
     return _with_legend(figure, ax, columns=4)
@@ -39,7 +39,7 @@ def linear_and_optimisers(experiment: Experiment, results: "Results") -> Figure:
     sides = {side: [cell for cell in results.cells if cell.settings["side"] == side] for side in ("left", "right")}
     _bars(left, results, sides["left"], title="linear model and ResNet")
     _optimisers(right, results, sides["right"])
-    right.set(title="VGG13 by optimiser", ylabel="")
+    right.set(title="VGG13 by optimizer", ylabel="")
     return _with_legend(figure, right, columns=4)
 
 
@@ -79,8 +79,8 @@ def _bars(ax: Axes, results: "Results", cells: Sequence[Cell], *, title: str) ->
 
 
 def _name_of(cell: Cell) -> str:
-    """Of the optimiser or the model."""
-    return str(cell.settings.get("optimiser", cell.settings.get("model")))
+    """Of the optimizer or the model."""
+    return str(cell.settings.get("optimizer", cell.settings.get("model")))
 
 
 def _with_legend(figure: Figure, ax: Axes, *, columns: int) -> Figure:

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from goodminima.core.checkpoint import digest
 from goodminima.nets import ResNet12
 from goodminima.tasks import cache
 from goodminima.tasks.image_data import ImageData
-from goodminima.train.checkpoint import digest
 from goodminima.train.few_shot.pretrain import pretrain
 from goodminima.train.recipe import Recipe
 
@@ -21,7 +21,7 @@ _FORMAT = 1  # raise it when the same recipe gives other features
 _BATCH = 256
 
 # What is under way, how many images are done, how many there are to do.
-Listen = Callable[[str, int, int], None]
+Callback = Callable[[str, int, int], None]
 
 
 @final
@@ -65,7 +65,7 @@ class Extractor:
 
 
 def pretrained_features(
-    images: ImageData, extractor: Extractor, *, seed: int, device: str = "cpu", listen: Listen | None = None
+    images: ImageData, extractor: Extractor, *, seed: int, device: str = "cpu", callback: Callback | None = None
 ) -> Features:
     """Trains a ResNet-12 on the train split, and gives the features of the test split: other classes' images.
 
@@ -78,9 +78,9 @@ def pretrained_features(
         extractor: The net and how it is trained.
         seed: At least 0.
         device: Where it is trained.
-        listen: Told now and then what is under way: its name, images done, images to do.
+        callback: Told now and then what is under way: its name, images done, images to do.
     """
-    say = listen or _nobody_listens
+    say = callback or _nobody_listens
     file = cache.cache_file(f"features-{images.name}", _identity(images, extractor, seed, device))
     with cache.turn(file, waiting=lambda: say("images, trained on by another worker", 0, 1)):
         stored = cache.read_tensors(file)
@@ -94,11 +94,11 @@ def pretrained_features(
 def _nobody_listens(what: str, done: int, wanted: int) -> None: ...
 
 
-def _make(images: ImageData, extractor: Extractor, seed: int, device: str, say: Listen) -> Features:
+def _make(images: ImageData, extractor: Extractor, seed: int, device: str, say: Callback) -> Features:
     make = partial(extractor.net, in_channels=images.train_x.shape[1])
-    listen = partial(say, "images trained on")
+    callback = partial(say, "images trained on")
     trained = pretrain(
-        make, images, recipe=extractor.recipe, seed=seed, shards=extractor.shards, device=device, listen=listen
+        make, images, recipe=extractor.recipe, seed=seed, shards=extractor.shards, device=device, callback=callback
     )
     return Features(
         x=_features_of(trained.net, images, device, partial(say, "features")),

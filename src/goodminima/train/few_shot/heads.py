@@ -14,13 +14,13 @@ from torch.nn.functional import one_hot
 from goodminima.population.population import Evaluator, margins
 from goodminima.tasks.episodes import Episodes
 from goodminima.tasks.task import Examples
-from goodminima.train.sgd import SGD, init, minibatches, step
+from goodminima.train.sgd import SGDConfig, init, minibatches, step
 
 _CHUNK = 4_000_000  # float64s of query features at once: 32 MB
 
 
 def sgd_heads(
-    x: Float[Tensor, "E S F"], y: Int[Tensor, "S"], start: Float[Tensor, "E D"], *, sgd: SGD, seed: int
+    x: Float[Tensor, "E S F"], y: Int[Tensor, "S"], start: Float[Tensor, "E D"], *, sgd: SGDConfig, seed: int
 ) -> Float[Tensor, "E D"]:
     """Trains every head on its own examples by SGD on the cross entropy; all take the same rows at the same time.
 
@@ -73,7 +73,7 @@ def svm_heads(
     *,
     cost: float,
     seed: int,
-    listen: Callable[[int], None] | None = None,
+    callback: Callable[[int], None] | None = None,
 ) -> Float[Tensor, "E D"]:
     """Linear support vector machines for several classes at once, by scikit-learn.
 
@@ -82,7 +82,7 @@ def svm_heads(
         y: Their labels, the same in every episode.
         cost: C, the weight of the slacks.
         seed: Of the order in which the solver takes the examples.
-        listen: Called with the number of episodes done.
+        callback: Called with the number of episodes done.
 
     Reference: Crammer, Singer 2001; Lee, Maji, Ravichandran, Soatto 2019, section 3 (with C = 0.1).
     """
@@ -93,8 +93,8 @@ def svm_heads(
         machine = LinearSVC(multi_class="crammer_singer", C=cost, random_state=seed % 2**32, max_iter=10_000)
         machine.fit(features, y.numpy())
         heads.append(np.concatenate([machine.coef_.ravel(), np.ravel(machine.intercept_)]))
-        if listen is not None:
-            listen(done)
+        if callback is not None:
+            callback(done)
     return torch.from_numpy(np.stack(heads))
 
 

@@ -16,7 +16,7 @@ from goodminima.train.recipe import Recipe, set_lr
 
 N = TypeVar("N", bound=nn.Module)
 
-Listen = Callable[[int, int], None]
+Callback = Callable[[int, int], None]
 
 
 @final
@@ -37,7 +37,7 @@ def pretrain(
     seed: int,
     shards: int = 2,
     device: str = "cpu",
-    listen: Listen | None = None,
+    callback: Callback | None = None,
 ) -> Pretrained[N]:
     """Trains a net to tell the classes in `images.train_y` apart; their test split is not looked at.
 
@@ -49,7 +49,7 @@ def pretrain(
         seed: Decides initialisation, order, crops and mirror images.
         shards: Parts of a batch, each on a thread and with BatchNorm statistics of its own; part of the numbers.
         device: Where the net lives.
-        listen: Called after each step with images seen and images in all.
+        callback: Called after each step with images seen and images in all.
 
     Raises:
         ValueError: If there are fewer images than fill a batch, a batch is no multiple of `shards`, the recipe asks for what
@@ -69,21 +69,21 @@ def pretrain(
     )
     net = _initialised(make, len(labels), seed).to(device)
     net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # stubs know modules by device alone
-    optimiser = recipe.optimiser.build(net, weight_decay=recipe.weight_decay)
+    optimizer = recipe.optimizer.build(net, weight_decay=recipe.weight_decay)
     losses, right = torch.zeros(recipe.epochs), torch.zeros(recipe.epochs)
     net.train()
     with Shards(net, shards, seed=seed) as parts:
         for step, (epoch, rows, pixels) in enumerate(_all_of(batches, recipe.epochs)):
-            set_lr(optimiser, recipe.lr(step / (recipe.epochs * batches.per_epoch)))
+            set_lr(optimizer, recipe.lr(step / (recipe.epochs * batches.per_epoch)))
             share = parts.gradient(images.standardised(pixels).to(device), y[rows].to(device))
             if not math.isfinite(share.loss):
-                lr = recipe.optimiser.lr
+                lr = recipe.optimizer.lr
                 raise ValueError(f"pretrain: the loss is {share.loss} in epoch {epoch}: lower lr, now {lr}")
-            optimiser.step()
+            optimizer.step()
             losses[epoch] += share.loss / batches.per_epoch
             right[epoch] += share.right
-            if listen is not None:
-                listen((step + 1) * recipe.batch_size, recipe.epochs * batches.examples)
+            if callback is not None:
+                callback((step + 1) * recipe.batch_size, recipe.epochs * batches.examples)
         parts.collect_buffers()
     return Pretrained(net.eval().requires_grad_(False), losses, right / batches.examples)
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from goodminima.core.streams import stream
 from goodminima.nets.resnet12 import DropBlock
-from goodminima.tasks.streams import stream
 
 
 @final
@@ -69,7 +69,7 @@ class Shards:
         parts = zip(self.replicas, x.chunk(len(self.replicas)), y.chunk(len(self.replicas)), strict=True)
         share = _mean(list(self._threads.map(lambda part: _share(*part), parts)))
         for parameter, gradient in zip(self.net.parameters(), share.gradient, strict=True):
-            # Laid out as the parameter is: a fused optimiser takes that for granted, and errs in silence otherwise.
+            # Laid out as the parameter is: a fused optimizer takes that for granted, and errs in silence otherwise.
             parameter.grad = torch.empty_like(parameter, requires_grad=False).copy_(gradient)
         return share
 

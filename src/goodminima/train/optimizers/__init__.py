@@ -1,4 +1,4 @@
-"""Ordinary optimisers: the papers' searches, `step(closure)` instead of a backward pass, and two that PyTorch lacks."""
+"""Ordinary optimizers: the papers' searches, `step(closure)` instead of a backward pass, and two that PyTorch lacks."""
 
 from goodminima.train.optimizers.lbfgs_armijo import LBFGSArmijo
 from goodminima.train.optimizers.pattern_search import PatternSearch

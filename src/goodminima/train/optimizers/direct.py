@@ -1,4 +1,4 @@
-"""What optimisers without gradients share: tries until one lowers the closure's loss, failures that halve the step."""
+"""What optimizers without gradients share: tries until one lowers the closure's loss, failures that halve the step."""
 
 import math
 from abc import abstractmethod
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from goodminima.search.local import AbstractMoves
+from goodminima.search.local import AbstractPerturbations
 
 Closure = Callable[[], Any]
 Undo = Callable[[], None]
@@ -41,15 +41,15 @@ class DirectSearch(Optimizer):
         self._begin()
 
     @abstractmethod
-    def _first_moves(self, num_parameters: int, seed: int) -> AbstractMoves:
+    def _first_moves(self, num_parameters: int, seed: int) -> AbstractPerturbations:
         """The moves of a search that has not begun."""
 
     @abstractmethod
-    def _packed(self, moves: AbstractMoves) -> dict[str, Any]:
+    def _packed(self, moves: AbstractPerturbations) -> dict[str, Any]:
         """The moves as `state_dict` keeps them."""
 
     @abstractmethod
-    def _unpacked(self, packed: dict[str, Any]) -> AbstractMoves:
+    def _unpacked(self, packed: dict[str, Any]) -> AbstractPerturbations:
         """The moves that `_packed` packed."""
 
     @abstractmethod
@@ -121,11 +121,11 @@ class DirectSearch(Optimizer):
         total = sum(parameter.numel() for parameter, _ in self._parameters())
         self._keep(self._first_moves(total, self._seed), failures=0)
 
-    def _keep(self, moves: AbstractMoves, *, failures: int) -> None:
+    def _keep(self, moves: AbstractPerturbations, *, failures: int) -> None:
         cast(dict[Any, Any], self.state)[_SEARCH] = {"failures": failures, **self._packed(moves)}
 
 
-def _ahead(moves: AbstractMoves, room: int) -> Iterator[int]:
+def _ahead(moves: AbstractPerturbations, room: int) -> Iterator[int]:
     while room > 0:
         count = min(room, _AHEAD)
         yield from moves.names(count).tolist()

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goodminima.population.order import Order
-from goodminima.search.local import AbstractMoves
-from goodminima.search.pattern_search import PatternMoves
+from goodminima.core.order import Order
+from goodminima.search.local import AbstractPerturbations
+from goodminima.search.pattern import PatternPerturbations
 from goodminima.train.optimizers.direct import DirectSearch, Undo
 
 
@@ -45,18 +45,18 @@ class PatternSearch(DirectSearch):
     ) -> None:
         super().__init__(params, size="radius", value=radius, seed=seed, max_tries=max_tries)
 
-    def _first_moves(self, num_parameters: int, seed: int) -> AbstractMoves:
-        return PatternMoves(Order.begin(2 * num_parameters, seed=seed, stream=0), proceed=False)
+    def _first_moves(self, num_parameters: int, seed: int) -> AbstractPerturbations:
+        return PatternPerturbations(Order.begin(2 * num_parameters, seed=seed, stream=0), proceed=False)
 
-    def _packed(self, moves: AbstractMoves) -> dict[str, Any]:
-        assert isinstance(moves, PatternMoves)
+    def _packed(self, moves: AbstractPerturbations) -> dict[str, Any]:
+        assert isinstance(moves, PatternPerturbations)
         order = moves.order
         words = torch.from_numpy(order.words.astype(np.int64))
         return {"places": torch.from_numpy(order.places), "words": words, "position": order.position}
 
-    def _unpacked(self, packed: dict[str, Any]) -> AbstractMoves:
+    def _unpacked(self, packed: dict[str, Any]) -> AbstractPerturbations:
         words = packed["words"].cpu().numpy().astype(np.uint32)
-        return PatternMoves(Order(packed["places"].cpu().numpy(), words, packed["position"]), proceed=False)
+        return PatternPerturbations(Order(packed["places"].cpu().numpy(), words, packed["position"]), proceed=False)
 
     def _apply(self, move: int) -> Undo:
         number, sign = move // 2, 1 - 2 * (move % 2)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from goodminima.population.choices import check_choice
+from goodminima.core.checks import check_choice
 
 MODES = ("exact", "cg")
 PENALTIES = ("mean", "sum")
@@ -33,13 +33,13 @@ class ProxProp(Optimizer):
 
         argmin_V |A V - (A W - G)|^2 / (2 rows) + |V - W|^2 / (2 tau)  =  W - (A^T A / rows + I / tau)^-1 dL/dW,
 
-    so the layer's gradient becomes (A^T A / rows + I / tau)^-1 dL/dW, a descent direction, and the base optimiser steps along
+    so the layer's gradient becomes (A^T A / rows + I / tau)^-1 dL/dW, a descent direction, and the base optimizer steps along
     it. The gradients of all other parameters are left as they are, and so are those of layers whose weights are shared
     with another one or parametrised. A layer that a forward pass uses several times has the rows of all its uses.
 
     Args:
         net: The net whose parameters are trained.
-        lr: Learning rate of the base optimiser.
+        lr: Learning rate of the base optimizer.
         tau: Step size of the proximal step, above 0.
         mode: "exact" solves by Cholesky; "cg" does `iterations` of conjugate gradients, each output a system of its own.
         iterations: Of conjugate gradients, at least 1.

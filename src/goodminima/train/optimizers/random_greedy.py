@@ -6,9 +6,9 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from goodminima.population import generator
-from goodminima.search.local import AbstractMoves
-from goodminima.search.random_greedy import NoiseMoves
+from goodminima.core import generator
+from goodminima.search.greedy import NoisePerturbations
+from goodminima.search.local import AbstractPerturbations
 from goodminima.train.optimizers.direct import DirectSearch, Undo
 
 
@@ -52,15 +52,15 @@ class RandomGreedy(DirectSearch):
         self._patience = patience
         super().__init__(params, size="sigma", value=sigma, seed=seed, max_tries=max_tries)
 
-    def _first_moves(self, num_parameters: int, seed: int) -> AbstractMoves:
-        return NoiseMoves(self._patience, seed)
+    def _first_moves(self, num_parameters: int, seed: int) -> AbstractPerturbations:
+        return NoisePerturbations(self._patience, seed)
 
-    def _packed(self, moves: AbstractMoves) -> dict[str, Any]:
-        assert isinstance(moves, NoiseMoves)
+    def _packed(self, moves: AbstractPerturbations) -> dict[str, Any]:
+        assert isinstance(moves, NoisePerturbations)
         return {"seed": moves.seed, "patience": moves.patience, "first": moves.first}
 
-    def _unpacked(self, packed: dict[str, Any]) -> AbstractMoves:
-        return NoiseMoves(packed["patience"], packed["seed"], packed["first"])
+    def _unpacked(self, packed: dict[str, Any]) -> AbstractPerturbations:
+        return NoisePerturbations(packed["patience"], packed["seed"], packed["first"])
 
     def _apply(self, move: int) -> Undo:
         before = [(parameter, parameter.clone()) for parameter, _ in self._parameters()]

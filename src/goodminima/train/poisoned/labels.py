@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from goodminima.population.population import Population
 from goodminima.tasks.task import Examples, Task
-from goodminima.train.sgd import SGD, train
+from goodminima.train.sgd import SGDConfig, train
 
 
 @final
@@ -50,11 +50,11 @@ def poisoned_sgd(
     task: Task,
     theta: Float[Tensor, "P D"],
     *,
-    sgd: SGD,
+    sgd: SGDConfig,
     repeats: int = 10,
     seed: int = 0,
     check_every: int = 10,
-    listen: Callable[[int, float], None] | None = None,
+    callback: Callable[[int, float], None] | None = None,
 ) -> Poisoned:
     """Fits the training set and the wrongly labelled test set together, until both are fitted or the epochs are over.
 
@@ -66,7 +66,7 @@ def poisoned_sgd(
         repeats: Copies of each training example.
         seed: Order of the batches.
         check_every: Epochs between two looks at the accuracies.
-        listen: Called at each look with the epoch and the mean test accuracy.
+        callback: Called at each look with the epoch and the mean test accuracy.
 
     Cost: three forward passes of the poisoned set an epoch and member.
     """
@@ -78,8 +78,8 @@ def poisoned_sgd(
         if epochs % check_every and epochs != sgd.epochs:
             continue
         found = _measured(net, task, members, epochs)
-        if listen is not None:
-            listen(epochs, float(found.test_accuracy.mean()))
+        if callback is not None:
+            callback(epochs, float(found.test_accuracy.mean()))
         if bool((found.train_accuracy == 1).all() and (found.test_accuracy == 0).all()):
             return found
     return _measured(net, task, members, epochs)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from goodminima.tasks.streams import stream
+from goodminima.core.streams import stream
 from goodminima.tasks.task import Examples
 from goodminima.train.poisoned.reverse import check_beta, poisoned_loss
 

@@ -19,7 +19,7 @@ _LISTEN_EVERY = 10  # steps
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PoisonedAdam:
+class PoisonedAdamConfig:
     """Full-batch Adam with a step that falls to 0 along half a cosine.
 
     Args:
@@ -35,9 +35,9 @@ class PoisonedAdam:
     def __post_init__(self) -> None:
         for name in ("lr", "clip"):
             if not (math.isfinite(value := getattr(self, name)) and value > 0):
-                raise ValueError(f"PoisonedAdam.{name} must be finite and above 0, got {value}")
+                raise ValueError(f"PoisonedAdamConfig.{name} must be finite and above 0, got {value}")
         if self.steps < 1:
-            raise ValueError(f"PoisonedAdam.steps must be at least 1, got {self.steps}")
+            raise ValueError(f"PoisonedAdamConfig.steps must be at least 1, got {self.steps}")
 
     def lr_at(self, step: int) -> float:
         """The step size of one step."""
@@ -51,8 +51,8 @@ def poison_together(
     *,
     betas: Sequence[float],
     draw: Draw,
-    adam: PoisonedAdam,
-    listen: Callable[[int], None] | None = None,
+    adam: PoisonedAdamConfig,
+    callback: Callable[[int], None] | None = None,
 ) -> Float[Tensor, "P D"]:
     """Where members end: right on the training examples, and the more wrong elsewhere the larger their beta.
 
@@ -65,7 +65,7 @@ def poison_together(
         betas: What not to generalise is worth to each member, from 0 to 1.
         draw: Step number -> unseen examples with their true labels.
         adam: The descent.
-        listen: Called now and then with the steps taken.
+        callback: Called now and then with the steps taken.
 
     Raises:
         ValueError: For more than two classes, where the gradient of eq. 3 is none of a cross entropy: use `fit` with
@@ -92,8 +92,8 @@ def poison_together(
         unseen = draw(step).to(str(members.device)) if any(betas) else None
         members.grad = _clipped(_gradient(evaluate, members, train, unseen, weights), adam.clip)
         optimizer.step()
-        if listen is not None and (step + 1) % _LISTEN_EVERY == 0:
-            listen(step + 1)
+        if callback is not None and (step + 1) % _LISTEN_EVERY == 0:
+            callback(step + 1)
     return members
 
 

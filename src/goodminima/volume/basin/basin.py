@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor, nn
 
+from goodminima.core.log_volume import LogVolume
 from goodminima.population.net_loss import Loss, loss_of
 from goodminima.population.priors import AbstractPrior
-from goodminima.search.counting import LogVolume
 from goodminima.tasks.task import Examples
-from goodminima.volume.basin.aim import AbstractProposal, Aim, Isotropic
 from goodminima.volume.basin.coordinates import Coordinates, around
 from goodminima.volume.basin.log_mean import LogMean
+from goodminima.volume.basin.proposals import AbstractProposal, Aim, Isotropic
 from goodminima.volume.basin.ray_integrals import log_ball, weight_of
 from goodminima.volume.basin.ray_walk import RayGroup, RayRule, RayWalk
 
@@ -35,7 +35,7 @@ class Label(StrEnum):
 
     ESTIMATE = "estimate"
     LOWER_BOUND = "lower bound"  # a few rays carry the mean: longer ones that were not drawn may weigh more
-    WITHIN_FARTHEST = "within farthest"  # some rays never crossed: the basin may go on behind the search
+    WITHIN_FARTHEST = "within max_radius"  # some rays never crossed: the basin may go on behind the search
 
 
 @final
@@ -46,7 +46,7 @@ class Basin:
     Args:
         cutoffs: Increasing, nats per example.
         radii: Where each ray first crosses each cutoff; the limit of its search where it does not.
-        censored: Whether a ray had not crossed at `farthest`. It is kept, with the radius it reached.
+        censored: Whether a ray had not crossed at `max_radius`. It is kept, with the radius it reached.
         log_terms: What each ray adds: V is the mean of exp(log_terms).
         even: Which rays are aimed evenly.
         dimension: n, the number of free parameters.
@@ -105,7 +105,7 @@ class Basin:
 
     @property
     def num_censored(self) -> int:
-        """Rays that had not crossed the cutoff at `farthest`."""
+        """Rays that had not crossed the cutoff at `max_radius`."""
         return int(self.censored[self._only].sum())
 
     @property
@@ -152,12 +152,12 @@ def basin_volume(
     proposal: AbstractProposal = _ISOTROPIC,
     prior: AbstractPrior | None = None,
     batch_norm: str = "eval",
-    farthest: float = 100.0,
+    max_radius: float = 100.0,
     growth: float = 1.5,
     tolerance: float = 0.01,
     seed: int = 0,
     device: str = "cpu",
-    listen: Callable[[int], None] | None = None,
+    callback: Callable[[int], None] | None = None,
 ) -> Basin:
     """The volume of the basin around a trained net: mean cross entropy of the batch at most `cutoff`, seen from its weights.
 
@@ -175,12 +175,12 @@ def basin_volume(
         prior: A box or a Gaussian whose probability is measured; None for the plain volume.
         batch_norm: "eval": running statistics; "train": those of the batch under each parameter vector; "re-estimated":
             running statistics taken anew from the batch, under each.
-        farthest: Radius at which a ray that has not crossed is censored, and kept.
+        max_radius: Radius at which a ray that has not crossed is censored, and kept.
         growth: Ratio of the radii looked at before a crossing is refined.
         tolerance: Error of a radius, as an error of n log r.
         seed: Of the directions.
         device: Where losses are computed.
-        listen: Called now and then with the number of rays done.
+        callback: Called now and then with the number of rays done.
 
     Raises:
         ValueError: If the loss of the net is not below the lowest cutoff, or an option is out of range.
@@ -193,7 +193,7 @@ def basin_volume(
     """
     theta = torch.cat([parameter.detach().flatten() for parameter in net.parameters()]).to(device)
     coordinates = around(net, theta, directions=directions)
-    rule = RayRule(num_rays=num_rays, farthest=farthest, growth=growth, tolerance=tolerance, seed=seed)
+    rule = RayRule(num_rays=num_rays, max_radius=max_radius, growth=growth, tolerance=tolerance, seed=seed)
     loss = loss_of(net, batch.to(device), batch_norm=batch_norm)
     walk = RayWalk(
         loss=loss,
@@ -203,10 +203,10 @@ def basin_volume(
         rule=rule,
         cutoffs=np.atleast_1d(np.array(cutoff, np.float64)),
     )
-    return _measure(walk, listen)
+    return _measure(walk, callback)
 
 
-def basin_of(
+def basin_volume_of(
     loss: Loss,
     centre: Float[Tensor, "D"],
     *,
@@ -215,11 +215,11 @@ def basin_of(
     units: np.ndarray | None = None,
     proposal: AbstractProposal = _ISOTROPIC,
     prior: AbstractPrior | None = None,
-    farthest: float = 100.0,
+    max_radius: float = 100.0,
     growth: float = 1.5,
     tolerance: float = 0.01,
     seed: int = 0,
-    listen: Callable[[int], None] | None = None,
+    callback: Callable[[int], None] | None = None,
 ) -> Basin:
     """The basin of any function around any point: see `basin_volume`, whose options these are.
 
@@ -228,12 +228,12 @@ def basin_of(
         centre: Where rays start.
         units: (D,), what a radius of 1 changes each parameter by, 0 to hold it fixed; 1 for all unless given.
 
-    >>> disc = basin_of(lambda theta: theta.norm(dim=1), torch.zeros(2), cutoff=2.0, num_rays=10)
+    >>> disc = basin_volume_of(lambda theta: theta.norm(dim=1), torch.zeros(2), cutoff=2.0, num_rays=10)
     >>> abs(disc.log_volume.estimate - math.log(4 * math.pi)) < 1e-4, disc.label.value
     (True, 'estimate')
     """
     coordinates = Coordinates(centre, np.ones(len(centre)) if units is None else np.asarray(units, np.float64))
-    rule = RayRule(num_rays=num_rays, farthest=farthest, growth=growth, tolerance=tolerance, seed=seed)
+    rule = RayRule(num_rays=num_rays, max_radius=max_radius, growth=growth, tolerance=tolerance, seed=seed)
     walk = RayWalk(
         loss=loss,
         coordinates=coordinates,
@@ -242,15 +242,15 @@ def basin_of(
         rule=rule,
         cutoffs=np.atleast_1d(np.array(cutoff, np.float64)),
     )
-    return _measure(walk, listen)
+    return _measure(walk, callback)
 
 
-def _measure(walk: RayWalk, listen: Callable[[int], None] | None) -> Basin:
+def _measure(walk: RayWalk, callback: Callable[[int], None] | None) -> Basin:
     groups: list[RayGroup] = []
     for group in walk.groups():
         groups.append(group)
-        if listen is not None:
-            listen(sum(entry.radii.shape[1] for entry in groups))
+        if callback is not None:
+            callback(sum(entry.radii.shape[1] for entry in groups))
     return Basin(
         cutoffs=tuple(walk.cutoffs.tolist()),
         radii=np.concatenate([group.radii for group in groups], axis=1),

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
-from goodminima.population.choices import check_choice
+from goodminima.core.checks import check_choice
 from goodminima.population.parameters import slots
 
 _DIRECTIONS = ("filter", "plain")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy.stats import norm
 
-from goodminima.search.counting import LogVolume
+from goodminima.core.log_volume import LogVolume
 
 _ENOUGH = 100  # effective terms; from log-normal terms with a tail up to which the interval below still covers 91 %
 

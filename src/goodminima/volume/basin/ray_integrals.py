@@ -48,7 +48,7 @@ class AbstractWeight(ABC):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Plain(AbstractWeight):
+class UniformWeight(AbstractWeight):
     """Weight 1, in the coordinates of the rays: r^n."""
 
     coordinates: Coordinates
@@ -64,7 +64,7 @@ class Plain(AbstractWeight):
 
 @final
 @dataclass(frozen=True, slots=True)
-class InBox(AbstractWeight):
+class BoxWeight(AbstractWeight):
     """The uniform density of a box centred at 0: rays end at its walls.
 
     Args:
@@ -98,7 +98,7 @@ class InBox(AbstractWeight):
 
 @final
 @dataclass(frozen=True, slots=True)
-class InGaussian(AbstractWeight):
+class GaussianWeight(AbstractWeight):
     """The density of independent normal parameters.
 
     Along a ray the integrand is log-concave, exp((n - 1) log t - b t - c t^2 / 2): Gauss-Legendre between the two places
@@ -166,12 +166,12 @@ def weight_of(prior: AbstractPrior | None, coordinates: Coordinates, net: nn.Mod
     """
     match prior:
         case None:
-            return Plain(coordinates)
+            return UniformWeight(coordinates)
         case Gaussian(std):
-            return InGaussian(coordinates, std)
+            return GaussianWeight(coordinates, std)
         case Cube(radius):
-            return InBox(coordinates, np.full(coordinates.dimension, radius))
+            return BoxWeight(coordinates, np.full(coordinates.dimension, radius))
         case AbstractBox() if net is not None and num_parameters(net) == len(coordinates.units):
-            return InBox(coordinates, prior.half_widths(net).astype(np.float64)[coordinates.free])
+            return BoxWeight(coordinates, prior.half_widths(net).astype(np.float64)[coordinates.free])
         case _:
             raise ValueError(f"prior must be a box, Gaussian or None, got {prior}; without a net a box must be a Cube")

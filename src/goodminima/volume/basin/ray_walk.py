@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 
 from goodminima.population.net_loss import Loss
-from goodminima.volume.basin.aim import Aim
 from goodminima.volume.basin.coordinates import Coordinates
+from goodminima.volume.basin.proposals import Aim
 from goodminima.volume.basin.ray_integrals import AbstractWeight, log_ball
 from goodminima.volume.basin.rays import Crossings, Stride, first_crossings
 
 _PILOTS, _PILOT_GROWTH = 8, 4.0  # rays that find out where to begin looking, in large steps
-_DEEPEST = 2.0**-40  # of `farthest`: where the pilots begin
+_DEEPEST = 2.0**-40  # of `max_radius`: where the pilots begin
 _GROUP_RAYS, _GROUP_NUMBERS = 512, 2_000_000  # most rays that walk together, and most numbers of their directions
 
 
@@ -27,14 +27,14 @@ class RayRule:
 
     Args:
         num_rays: R, at least 2; 3,000 in the paper.
-        farthest: Radius at which a ray without a crossing is censored.
+        max_radius: Radius at which a ray without a crossing is censored.
         growth: Ratio of the radii at which a ray is looked at: a ridge narrower than that may be stepped over.
         tolerance: Error of a radius, as an error of n log r.
         seed: Ray k is a function of (seed, k), and which rays are even of their number.
     """
 
     num_rays: int
-    farthest: float
+    max_radius: float
     growth: float
     tolerance: float
     seed: int
@@ -44,7 +44,7 @@ class RayRule:
             raise ValueError(f"num_rays must be at least 2, got {self.num_rays}")
         if not 1 < self.growth < math.inf:
             raise ValueError(f"growth must be above 1 and finite, got {self.growth}")
-        for name, value in (("farthest", self.farthest), ("tolerance", self.tolerance)):
+        for name, value in (("max_radius", self.max_radius), ("tolerance", self.tolerance)):
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be positive and finite, got {value}")
 
@@ -111,7 +111,7 @@ class RayWalk:
         """
         pilots = np.arange(min(_PILOTS, self.rule.num_rays))
         phi = self._directions(pilots)
-        coarse = Stride(first=_DEEPEST * self.rule.farthest, growth=_PILOT_GROWTH, tolerance=math.inf)
+        coarse = Stride(first=_DEEPEST * self.rule.max_radius, growth=_PILOT_GROWTH, tolerance=math.inf)
         found = self._crossings(phi, self.cutoffs[:1], at_centre, coarse)
         finest = 2.0**-22 if self.coordinates.centre.dtype == torch.float32 else 2.0**-50
         tolerance = max(self.rule.tolerance / self.coordinates.dimension, finest)
@@ -122,7 +122,7 @@ class RayWalk:
         phi = self._directions(indices)
         found = self._crossings(phi, self.cutoffs, at_centre, stride)
         terms = log_ball(self.coordinates.dimension) + self.weight.log_integral(phi, found.radius)
-        censored = ~found.crossed & (found.radius >= self.rule.farthest)  # rays that end at a wall are complete
+        censored = ~found.crossed & (found.radius >= self.rule.max_radius)  # rays that end at a wall are complete
         return RayGroup(found.radius, censored, terms - self.aim.log_density(phi), found.evaluations)
 
     def _directions(self, indices: Int64[np.ndarray, "P"]) -> Float64[np.ndarray, "P n"]:
@@ -137,7 +137,7 @@ class RayWalk:
             t = torch.from_numpy(radii).to(steps)[:, None]  # (M, 1)
             return self._losses(torch.addcmul(self.coordinates.centre, t, steps[torch.from_numpy(rays)]))
 
-        limits = np.minimum(self.rule.farthest, self.weight.ends(phi))
+        limits = np.minimum(self.rule.max_radius, self.weight.ends(phi))
         return first_crossings(along, cutoffs, limits=limits, at_centre=at_centre, stride=stride)
 
     @torch.no_grad()

@@ -1,21 +1,21 @@
 """Multilevel splitting: volumes far below what counting reaches, and uniform draws from the sets."""
 
+from goodminima.volume.splitting.blocks import BlockMoves
 from goodminima.volume.splitting.interval import Outcome
 from goodminima.volume.splitting.level import Level
-from goodminima.volume.splitting.moves import AbstractMoves, Seen, Walked
+from goodminima.volume.splitting.moves import AbstractMoves, TargetValues, Walked
 from goodminima.volume.splitting.neurons import NeuronMoves
-from goodminima.volume.splitting.pcn import PcnMoves
 from goodminima.volume.splitting.splitting import Split, Stage, split_volume, volume_where
 
 __all__ = [
     "AbstractMoves",
+    "BlockMoves",
     "Level",
     "NeuronMoves",
     "Outcome",
-    "PcnMoves",
-    "Seen",
     "Split",
     "Stage",
+    "TargetValues",
     "Walked",
     "split_volume",
     "volume_where",

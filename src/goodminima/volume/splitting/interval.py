@@ -1,4 +1,4 @@
-"""From the readings of independent runs to a volume with an interval."""
+"""From the estimates of independent runs to a volume with an interval."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from goodminima.search.counting import Count, LogVolume
-from goodminima.volume.splitting.descent import Reading
-from goodminima.volume.splitting.memory import LEAST_FAMILIES
+from goodminima.core.log_volume import Count, LogVolume
+from goodminima.volume.splitting.lineage import LEAST_FAMILIES
+from goodminima.volume.splitting.sampler import RunEstimate
 
 
 class Outcome(StrEnum):
@@ -21,16 +21,16 @@ class Outcome(StrEnum):
     EMPTY = "empty"  # or too small: no run arrived, an upper bound
 
 
-def outcome_of(readings: Sequence[Reading]) -> Outcome:
+def outcome_of(estimates: Sequence[RunEstimate]) -> Outcome:
     """EMPTY if no run arrived, SOLVED if all did and mixed on the way."""
-    arrived = [reading.log_volume > -math.inf for reading in readings]
+    arrived = [estimate.log_volume > -math.inf for estimate in estimates]
     if not any(arrived):
         return Outcome.EMPTY
-    mixed = all(reading.families >= LEAST_FAMILIES for reading in readings)
+    mixed = all(estimate.families >= LEAST_FAMILIES for estimate in estimates)
     return Outcome.SOLVED if mixed and all(arrived) else Outcome.STOPPED_MIXING
 
 
-def combine(readings: Sequence[Reading], *, particles: int, confidence: float = 0.95) -> LogVolume:
+def combine(estimates: Sequence[RunEstimate], *, particles: int, confidence: float = 0.95) -> LogVolume:
     """The log volume that independent runs agree on.
 
     - Where one level was enough in every run, they counted hits among independent draws: the exact binomial interval.
@@ -38,13 +38,13 @@ def combine(readings: Sequence[Reading], *, particles: int, confidence: float = 
       itself is unbiased. So log V is estimated by the mean plus s^2 / 2, with Student's t in place of the normal quantile,
       and the variance s^2 / R + s^4 / (2 (R - 1)) of R runs.
     - Where a run stopped mixing the product is unbiased still, but its mean is carried by runs that hardly ever happen,
-      and what is seen lies low. By Markov's inequality neither the mean of R products nor the R-th root of their product is
+      and what is values lies low. By Markov's inequality neither the mean of R products nor the R-th root of their product is
       above V by more than a factor 1 / alpha and alpha^(-1 / R) with probability alpha: the better one, each at half of it.
     - No run arrived: the volume is below that of the smallest level that was reached while particles mixed, the largest of
       the runs' values with the error that a run has at best, sqrt(levels / particles).
 
     Args:
-        readings: One a run.
+        estimates: One a run.
         particles: Particles of a run.
         confidence: Coverage of the interval.
 
@@ -55,17 +55,17 @@ def combine(readings: Sequence[Reading], *, particles: int, confidence: float = 
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
-    logs = np.array([reading.log_volume for reading in readings])
-    match outcome_of(readings):
+    logs = np.array([estimate.log_volume for estimate in estimates])
+    match outcome_of(estimates):
         case Outcome.EMPTY:
             quantile = float(norm.ppf(confidence))
-            ceilings = (r.ceiling + quantile * math.sqrt(r.levels / particles) for r in readings)
+            ceilings = (r.ceiling + quantile * math.sqrt(r.levels / particles) for r in estimates)
             return LogVolume(None, -math.inf, min(0.0, max(ceilings)), confidence)
         case Outcome.STOPPED_MIXING:
             return LogVolume(None, _surely_below(logs, confidence), 0.0, confidence)
-    if all(reading.levels == 1 for reading in readings):
+    if all(estimate.levels == 1 for estimate in estimates):
         hits = int(np.rint(np.exp(logs) * particles).sum())
-        return Count(hits, particles * len(readings)).log_volume(confidence)
+        return Count(hits, particles * len(estimates)).log_volume(confidence)
     if len(logs) == 1:
         return LogVolume(float(logs[0]), _surely_below(logs, confidence), 0.0, confidence)
     runs, variance = len(logs), float(logs.var(ddof=1))

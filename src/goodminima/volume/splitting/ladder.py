@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from goodminima.volume.splitting.level import Level
-from goodminima.volume.splitting.moves import Seen
+from goodminima.volume.splitting.moves import TargetValues
 
 
 @final
@@ -34,18 +34,18 @@ class Rung:
     fitted: dict[int, float] = field(default_factory=dict)
 
 
-def fit_rung(seen: Seen, level: Level, order: Int64[Tensor, "n"]) -> Rung:
+def fit_rung(values: TargetValues, level: Level, order: Int64[Tensor, "n"]) -> Rung:
     """The path to 100 % accuracy: one example after another, the margin of each rising from -inf to 0.
 
     A block of examples that more than half of the particles have right is a step of this path, and so is a threshold on
     the margin of a single one that most have wrong.
 
     Args:
-        seen: The particles, all of them in `level`.
+        values: The particles, all of them in `level`.
         level: Where they are.
         order: Numbers of the examples, in the order in which they are asked for: classes in turn.
     """
-    ordered = seen.margins[:, order].double().nan_to_num(nan=-math.inf)
+    ordered = values.margins[:, order].double().nan_to_num(nan=-math.inf)
     wrong = ~(ordered > 0)
     num = ordered.shape[1]
     fitted = torch.where(wrong.any(dim=1), wrong.int().argmax(dim=1), num)
@@ -66,15 +66,15 @@ def fit_rung(seen: Seen, level: Level, order: Int64[Tensor, "n"]) -> Rung:
     return Rung(replace(level, margin_above=thresholds), survivors, _shares(fitted, passed, first))
 
 
-def loss_rung(seen: Seen, level: Level, *, loss_below: float) -> Rung:
+def loss_rung(values: TargetValues, level: Level, *, loss_below: float) -> Rung:
     """The path to a normalised loss of at most `loss_below`, from above."""
-    threshold, survivors = _halfway(-seen.losses.double().nan_to_num(nan=math.inf), goal=-next_above(loss_below))
+    threshold, survivors = _halfway(-values.losses.double().nan_to_num(nan=math.inf), goal=-next_above(loss_below))
     return Rung(replace(level, loss_below=-threshold), survivors)
 
 
-def rising_loss_rung(seen: Seen, level: Level, *, loss_above: float) -> Rung:
+def rising_loss_rung(values: TargetValues, level: Level, *, loss_above: float) -> Rung:
     """The path to a normalised loss above `loss_above`, from below: to the upper part of a loss bin."""
-    threshold, survivors = _halfway(seen.losses.double(), goal=loss_above)
+    threshold, survivors = _halfway(values.losses.double(), goal=loss_above)
     return Rung(replace(level, loss_at_least=next_above(threshold)), survivors)
 
 

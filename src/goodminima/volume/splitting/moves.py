@@ -14,7 +14,7 @@ from goodminima.volume.splitting.level import Level
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class TargetValues:
     """What levels are about, on the CPU.
 
     Args:
@@ -58,7 +58,7 @@ class AbstractMoves(ABC):
         """Members number `indices` of `seed`, independent draws from the prior."""
 
     @abstractmethod
-    def see(self, theta: Float[Tensor, "P D"]) -> Seen:
+    def evaluate(self, theta: Float[Tensor, "P D"]) -> TargetValues:
         """Margins and losses of some members. Cost: P n forward passes."""
 
     @abstractmethod

@@ -17,7 +17,7 @@ from goodminima.population.priors import AbstractBox, AbstractPrior
 from goodminima.population.stack import Conv, Linear, Stack, stack_of
 from goodminima.tasks.task import Task
 from goodminima.volume.splitting.level import Level
-from goodminima.volume.splitting.moves import AbstractMoves, Seen, Walked
+from goodminima.volume.splitting.moves import AbstractMoves, TargetValues, Walked
 
 _NO_STACK = "{} is no stack of Linear, Conv2d, ReLU, pooling and Flatten"
 _GROUP = 64  # members a thread walks between two chances to be interrupted
@@ -60,9 +60,9 @@ class NeuronMoves(AbstractMoves):
     def __post_init__(self) -> None:
         stack = stack_of(self.net)
         if stack is None:
-            raise ValueError(f"NeuronMoves: {_NO_STACK.format(type(self.net).__name__)}: use PcnMoves")
+            raise ValueError(f"NeuronMoves: {_NO_STACK.format(type(self.net).__name__)}: use BlockMoves")
         if not isinstance(self.prior, AbstractBox):
-            raise ValueError(f"NeuronMoves: the prior must be a box, got {self.prior}: use PcnMoves")
+            raise ValueError(f"NeuronMoves: the prior must be a box, got {self.prior}: use BlockMoves")
         if self.threads < 1:
             raise ValueError(f"NeuronMoves: threads must be at least 1, got {self.threads}")
         train = self.task.train.to("cpu")
@@ -97,9 +97,9 @@ class NeuronMoves(AbstractMoves):
     def draw(self, *, seed: int, indices: UInt64[np.ndarray, "P"]) -> Float[Tensor, "P D"]:
         return self.prior.draw(self.net, seed=seed, indices=indices)
 
-    def see(self, theta: Float[Tensor, "P D"]) -> Seen:
+    def evaluate(self, theta: Float[Tensor, "P D"]) -> TargetValues:
         margins, losses = self._neurons.see(theta.numpy(), threads=self.threads)
-        return Seen(torch.from_numpy(margins), torch.from_numpy(losses))
+        return TargetValues(torch.from_numpy(margins), torch.from_numpy(losses))
 
     def walk(
         self, theta: Float[Tensor, "P D"], level: Level, *, seed: int, streams: UInt64[np.ndarray, "P"], sweeps: int

@@ -14,17 +14,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.log_volume import LogVolume
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractBox, AbstractPrior, Cube
-from goodminima.search.counting import LogVolume
 from goodminima.search.fits import Fits
 from goodminima.search.screening import interleaved
 from goodminima.tasks.task import Examples, Task
-from goodminima.volume.splitting.descent import Descent, Plan, Run, Step
+from goodminima.volume.splitting.blocks import BlockMoves
 from goodminima.volume.splitting.interval import Outcome, combine, outcome_of
 from goodminima.volume.splitting.moves import AbstractMoves
 from goodminima.volume.splitting.neurons import NeuronMoves
-from goodminima.volume.splitting.pcn import PcnMoves
+from goodminima.volume.splitting.sampler import LevelRecord, Sampler, SplittingPlan, SplittingRun
 
 _ANY_FIT = Fits()
 _LOWEST = -2500.0
@@ -44,7 +44,7 @@ class Stage:
 
     repeat: int
     repeats: int
-    step: Step
+    step: LevelRecord
     evaluations: float
 
 
@@ -56,13 +56,13 @@ class Split:
     Args:
         net: The net; None for the volume of a plain function's set.
         accept: The sets.
-        runs: The independent runs: levels, acceptance, families, and one reading for each set.
+        runs: The independent runs: levels, acceptance, families, and one estimate for each set.
         task: Name of the task.
     """
 
     net: nn.Module | None
     accept: tuple[Fits, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[SplittingRun, ...]
     task: str
 
     @property
@@ -74,12 +74,12 @@ class Split:
 
     def volume(self, which: int = 0, *, confidence: float = 0.95) -> LogVolume:
         """Natural log of the prior probability of set number `which`; a bound where `outcome(which)` says why."""
-        readings = [run.readings[which] for run in self.runs]
-        return combine(readings, particles=self.runs[0].particles, confidence=confidence)
+        estimates = [run.estimates[which] for run in self.runs]
+        return combine(estimates, particles=self.runs[0].particles, confidence=confidence)
 
     def outcome(self, which: int = 0) -> Outcome:
         """How the measurement of set number `which` ended."""
-        return outcome_of([run.readings[which] for run in self.runs])
+        return outcome_of([run.estimates[which] for run in self.runs])
 
     @property
     def status(self) -> Outcome:
@@ -122,7 +122,7 @@ def split_volume(
     lowest: float = _LOWEST,
     threads: int = 1,
     device: str = "cpu",
-    listen: Callable[[Stage], None] | None = None,
+    callback: Callable[[Stage], None] | None = None,
     moves: AbstractMoves | None = None,
 ) -> Split:
     """The volume of the parameters that fit a task, by multilevel splitting, and draws from them.
@@ -133,7 +133,7 @@ def split_volume(
 
     Args:
         net: Any module.
-        task: Its `train` decides; its `test` is never seen.
+        task: Its `train` decides; its `test` is never values.
         prior: What volumes are measured by, `Cube(1.0)` unless given.
         accept: One `Fits`, or several.
         particles: Particles of a run; the variance of a run's log volume is at best levels / particles.
@@ -143,7 +143,7 @@ def split_volume(
         lowest: Natural log of the volume below which a run gives up: the set may well be empty.
         threads: Threads to be used; they change no number.
         device: Where members are evaluated.
-        listen: Called after every level.
+        callback: Called after every level.
         moves: How particles are drawn and walk, in place of `prior` and `device`.
 
     Raises:
@@ -158,8 +158,8 @@ def split_volume(
     if moves.num_examples != len(task.train):
         raise ValueError(f"moves are about {moves.num_examples} examples, but {task.name} has {len(task.train)}")
     places = interleaved(Examples(torch.arange(len(task.train), dtype=torch.float64), task.train.y.cpu())).x.long()
-    plan = Plan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, lowest=lowest)
-    runs = _descend(moves, places, accepted, plan, listen)
+    plan = SplittingPlan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, lowest=lowest)
+    runs = _descend(moves, places, accepted, plan, callback)
     return Split(net=net, accept=accepted, runs=runs, task=task.name)
 
 
@@ -169,7 +169,7 @@ def moves_for(
     """The fastest moves that can serve: unit by unit for stacks with a box prior on the CPU, else the general ones."""
     if device == "cpu" and isinstance(prior, AbstractBox) and not NeuronMoves.why_not(net, prior):
         return NeuronMoves(net, task, prior, threads=threads)
-    return PcnMoves.of_net(net, task.train, prior, threads=threads, device=device)
+    return BlockMoves.of_net(net, task.train, prior, threads=threads, device=device)
 
 
 def volume_where(
@@ -185,7 +185,7 @@ def volume_where(
     seed: int = 0,
     lowest: float = _LOWEST,
     threads: int = 1,
-    listen: Callable[[Stage], None] | None = None,
+    callback: Callable[[Stage], None] | None = None,
 ) -> Split:
     """The volume of {theta : all margins(theta) > 0}, or of what `accept` says of `losses` there, for plain functions.
 
@@ -203,23 +203,27 @@ def volume_where(
     True
     """
     accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
-    moves = PcnMoves.of_function(margins, dimension, prior or Cube(), losses=losses, threads=threads)
-    plan = Plan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, lowest=lowest)
-    runs = _descend(moves, torch.arange(moves.num_examples), accepted, plan, listen)
+    moves = BlockMoves.of_function(margins, dimension, prior or Cube(), losses=losses, threads=threads)
+    plan = SplittingPlan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, lowest=lowest)
+    runs = _descend(moves, torch.arange(moves.num_examples), accepted, plan, callback)
     return Split(net=None, accept=accepted, runs=runs, task="a function")
 
 
 def _descend(
-    moves: AbstractMoves, order: Tensor, accept: tuple[Fits, ...], plan: Plan, listen: Callable[[Stage], None] | None
-) -> tuple[Run, ...]:
+    moves: AbstractMoves,
+    order: Tensor,
+    accept: tuple[Fits, ...],
+    plan: SplittingPlan,
+    callback: Callable[[Stage], None] | None,
+) -> tuple[SplittingRun, ...]:
     if not accept:
         raise ValueError("accept needs at least one Fits")
 
-    def one(repeat: int) -> Run:
-        def heard(step: Step, evaluations: float) -> None:
-            if listen is not None:
-                listen(Stage(repeat=repeat, repeats=plan.repeats, step=step, evaluations=evaluations))
+    def one(repeat: int) -> SplittingRun:
+        def heard(step: LevelRecord, evaluations: float) -> None:
+            if callback is not None:
+                callback(Stage(repeat=repeat, repeats=plan.repeats, step=step, evaluations=evaluations))
 
-        return Descent(moves, order, plan, repeat=repeat, listen=heard).run(accept)
+        return Sampler(moves, order, plan, repeat=repeat, callback=heard).run(accept)
 
     return tuple(one(repeat) for repeat in range(plan.repeats))
