@@ -41,7 +41,7 @@ def main() -> None:
 
     begin = time.perf_counter()
     found = guess_and_check(
-        LeNet(width=0.5), task, accept=Fits(loss_below=0.65), wanted=math.inf, keep=10, budget=arguments.guesses,
+        LeNet(width=0.5), task, accept=Fits(loss_below=0.65), num_solutions=math.inf, keep=10, budget=arguments.guesses,
         threads=os.cpu_count() or 1, chunk=50_000, callback=callback,
     )  # fmt: skip
     seconds, tenth = time.perf_counter() - begin, found.guesses // 10

@@ -22,6 +22,6 @@ task = gm.Task(
     train=gm.Examples(x[:8], y[:8]), test=gm.Examples(x[8:], y[8:]), num_classes=2, name="blobs", origin="this file"
 )
 
-found = gm.guess_and_check(Skip(), task, prior=gm.Gaussian(1.0), wanted=20)
+found = gm.guess_and_check(Skip(), task, prior=gm.Gaussian(1.0), num_solutions=20)
 print(found.log_volume)
 print(f"test accuracy {found.population().accuracy(task.test.x, task.test.y).mean():.0%}")

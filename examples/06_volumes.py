@@ -6,7 +6,7 @@ task, net = gm.wedge(seed=0), gm.MLP(in_features=2, hidden=(10,), hidden_bias=Tr
 split = gm.split_volume(net, task, accept=[gm.Fits(), gm.Fits(loss_below=0.6)], particles=128, repeats=3)
 
 for which, fits in enumerate(split.accept):
-    print(f"{split.outcome(which)}, all {len(task.train)} points right, loss in {fits}: {split.volume(which)}")
+    print(f"{split.status_of(which)}, all {len(task.train)} points right, loss in {fits}: {split.volume(which)}")
 for k, volume in split.by_samples[1::3]:
     print(f"the first {k} points right: {volume}")
 accuracy = split.population(1).accuracy(task.test.x, task.test.y)

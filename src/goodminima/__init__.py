@@ -44,7 +44,7 @@ _HOMES = {
         "PoisonedAdamConfig", "PoisonedObjective", "ProxProp", "RandomGreedy", "Recipe", "SGDConfig", "MultiStep", "TrainedBins",
         "adversarial_init", "fit", "fit_least_squares", "fit_softmax", "fitted", "poison", "poison_together", "poisoned_loss",
         "poisoned_sgd", "pretrain", "pretrained_features", "query_accuracy", "reverse_cross_entropy", "ridge_heads", "sgd_heads",
-        "svm_heads", "train", "train_into_bins",
+        "svm_heads", "train_population", "train_into_bins",
     ),
     "goodminima.volume": (
         "Basin", "Count", "Diagonal", "Isotropic", "LogVolume", "LowRank", "BlockMoves", "Split", "basin_volume_of",

@@ -140,10 +140,10 @@ def doctor() -> None:
 
     For example: goodminima doctor
     """
+    from goodminima.core.files import cache_file
     from goodminima.population import native
     from goodminima.run.executors import available_cores
     from goodminima.run.provenance import revision, versions
-    from goodminima.tasks.cache import cache_file
 
     compiled = native.available()
     facts = {

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from goodminima.core.progress import Progress
 from goodminima.experiments.catalogue import EXPERIMENTS, find, of_paper
-from goodminima.experiments.experiment import Cell, Context, Experiment, Progress
+from goodminima.experiments.experiment import Cell, Context, Experiment
 from goodminima.report.figures import PICTURES
 
 SMOKE = [(experiment, cell) for experiment in EXPERIMENTS for cell in experiment.cells_at("smoke")]
@@ -32,7 +33,7 @@ def test_every_cell_of_the_smallest_scale_runs(experiment: Experiment, cell: Cel
     if experiment.percent:
         # Differences of fractions are fractions too, below 0 where the other one is larger.
         assert all(value is None or -1 <= value <= 1 for value in outcome.values.values())
-    assert all(progress.done <= progress.wanted for progress in heard)
+    assert all(progress.done <= progress.total for progress in heard)
     missing = [measure for measure, value in outcome.values.items() if value is None]
     assert bool(missing) <= bool(outcome.note), "whatever found nothing says so"
     if experiment.name.startswith("implicit_bias/"):

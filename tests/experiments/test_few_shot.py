@@ -7,10 +7,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from goodminima.core.progress import Progress
 from goodminima.experiments.catalogue import find
 from goodminima.experiments.chiang2023 import few_shot
 from goodminima.experiments.chiang2023.few_shot import ACCURACY, GAIN, GAIN_INTERVAL, INTERVAL
-from goodminima.experiments.experiment import Context, Outcome, Progress
+from goodminima.experiments.experiment import Context, Outcome
 from goodminima.report.figures import PICTURES
 from goodminima.run import Group, Replicate, Results
 from goodminima.run.results import identity_of

@@ -76,12 +76,12 @@ def test_what_is_kept_is_made_once_and_again_where_settings_differ(tmp_path: Pat
         calls.append(len(calls))
         return {"a": torch.tensor([float(len(calls))])}
 
-    context = context_of("huang2020/figure5", trainings=tmp_path)
+    context = context_of("huang2020/figure5", keep=tmp_path)
     first, again = (shared_tensors(context, "thing", make, made_by=[1]) for _ in range(2))
     assert first["a"].tolist() == again["a"].tolist() == [1.0]
     assert shared_tensors(context, "thing", make, made_by=[2])["a"].tolist() == [2.0]
     assert shared_tensors(replace(context, replicate=1), "thing", make, made_by=[2])["a"].tolist() == [3.0]
-    assert shared_tensors(replace(context, keep=None), "thing", make, made_by=[2])["a"].tolist() == [4.0]
+    assert shared_tensors(replace(context, trainings=None), "thing", make, made_by=[2])["a"].tolist() == [4.0]
 
 
 def test_figures_share_one_training_a_replicate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_figures_share_one_training_a_replicate(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(roll, "poison_together", counted)
     outcomes = {}
     for name, cell in (("figure3", "good"), ("figure3", "bad"), ("figure6", "beta=0"), ("figure5", "beta=0")):
-        context = context_of(f"huang2020/{name}", trainings=tmp_path, steps=40, rays=20)
+        context = context_of(f"huang2020/{name}", keep=tmp_path, steps=40, rays=20)
         outcomes[cell, name] = find(f"huang2020/{name}").run_cell(cell_of(f"huang2020/{name}", cell), context)
     assert trained == [1]
     alone = find("huang2020/figure3").run_cell(

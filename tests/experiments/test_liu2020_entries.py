@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from goodminima.core.progress import Progress
 from goodminima.experiments.catalogue import find, of_paper
-from goodminima.experiments.experiment import Cell, Context, Experiment, Progress
+from goodminima.experiments.experiment import Cell, Context, Experiment
 from goodminima.experiments.liu2020 import figure1, figure4
 from goodminima.experiments.liu2020.recipes import PAPER_NETS
 from goodminima.experiments.liu2020.table1 import DISTANCES, TABLE1

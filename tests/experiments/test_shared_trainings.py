@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from goodminima.core.checkpoint import OtherTraining
-from goodminima.experiments.experiment import Context, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Context
 from goodminima.experiments.shared_trainings import images_told, shared_training, try_shared_training
 from goodminima.tasks import Examples, Task
 from goodminima.train import Fit, OptimizerConfig, Recipe, fit
@@ -42,7 +43,7 @@ def trained(file: Path | None, *, log: Path | None = None, pause: float = 0.0, r
             with log.open("a") as lines:
                 lines.write(f"{os.getpid()} {seen}\n")
 
-    return fit(nn.Linear(2, 2), task(), recipe=recipe, seed=1, keep=file, keep_every=2, callback=callback)
+    return fit(nn.Linear(2, 2), task(), recipe=recipe, seed=1, checkpoint=file, checkpoint_every=2, callback=callback)
 
 
 def test_two_entries_train_once(tmp_path: Path) -> None:
@@ -139,4 +140,4 @@ def test_when_the_one_that_trains_is_killed_another_goes_on_from_there(tmp_path:
 def test_the_live_line_hears_what_is_trained(tmp_path: Path) -> None:
     heard: list[Progress] = []
     images_told(replace(context(tmp_path), callback=heard.append), "vanilla")(30, 100)
-    assert heard == [Progress(done=30, wanted=100, unit="examples of vanilla", effort=30, effort_unit="examples")]
+    assert heard == [Progress(done=30, total=100, unit="examples of vanilla", effort=30, effort_unit="examples")]

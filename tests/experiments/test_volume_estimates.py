@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from goodminima.experiments.experiment import Context, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Context
 from goodminima.experiments.volume_estimates import LOG10, by_counting, by_splitting, in_log10
 from goodminima.nets import LinearModel
 from goodminima.tasks import Examples, Task
@@ -27,7 +28,7 @@ def exact_log10(dimension: int) -> float:
 
 
 def context(callback=lambda progress: None) -> Context:
-    return Context(experiment="test", scale_settings={}, replicate=0, seed=0, data=None, callback=report)
+    return Context(experiment="test", scale_settings={}, replicate=0, seed=0, data=None, callback=callback)
 
 
 @pytest.mark.parametrize("dimension", [1, 3])
@@ -58,7 +59,7 @@ def test_splitting_finds_the_exact_volume_and_draws_solutions() -> None:
     assert (found.draws.accuracy(task.train.x, task.train.y) == 1).all()
     assert found.errors.keys() == {"log10 V"}
     last: Progress = heard[-1]
-    assert (last.done, last.wanted) == (48, 48)
+    assert (last.done, last.total) == (48, 48)
 
 
 def test_no_hit_is_a_bound_that_is_told() -> None:

@@ -164,15 +164,15 @@ def test_a_call_cut_short_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.
             raise Cut
 
     with pytest.raises(Cut):
-        surface(net, batch, steps=5, evaluation=Evaluation(keep=file, callback=cut))
+        surface(net, batch, steps=5, evaluation=Evaluation(checkpoint=file, callback=cut))
     heard: list[int] = []
     again = surface(
-        net, batch, steps=5, evaluation=Evaluation(keep=file, callback=lambda done, total: heard.append(done))
+        net, batch, steps=5, evaluation=Evaluation(checkpoint=file, callback=lambda done, total: heard.append(done))
     )
     assert heard == [16, 20, 24, 25]
     np.testing.assert_array_equal(again.loss, whole.loss)
     with pytest.raises(ValueError, match="holds points of another net, batch or grid"):
-        surface(net, batch, steps=7, evaluation=Evaluation(keep=file))
+        surface(net, batch, steps=7, evaluation=Evaluation(checkpoint=file))
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:

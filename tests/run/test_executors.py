@@ -12,7 +12,8 @@ import pytest
 import torch
 from toy_experiment import DYING, FAILING, ODD, THREADS, TOY
 
-from goodminima.experiments.experiment import Context, Experiment, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Context, Experiment
 from goodminima.run import Failed, Finished, InlineExecutor, ProcessExecutor, find_experiment
 from goodminima.run.executors import AbstractExecutor, Unit
 

@@ -4,7 +4,8 @@ import time
 import pytest
 from rich.console import Console
 
-from goodminima.experiments.experiment import Context, Outcome, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Context, Outcome
 from goodminima.run import Finished, Group, Plan
 from goodminima.run.executors import Unit
 from goodminima.run.live import LiveLine, _described
@@ -27,7 +28,7 @@ def shown(*, terminal: bool, quiet_for: float = 0.0, seconds: float = 0.4) -> st
         live.started(first)
         live.ended(Finished(unit=first, outcome=Outcome(values={}), seconds=600.0))
         live.started(second)
-        live.progressed(second, Progress(done=2, wanted=5, effort=1_250_000))
+        live.progressed(second, Progress(done=2, total=5, effort=1_250_000))
         time.sleep(seconds)
     return out.getvalue()
 
@@ -67,9 +68,9 @@ def test_names_are_not_taken_for_markup():
 @pytest.mark.parametrize(
     ("before", "first"),
     [
-        (Progress(done=7, wanted=9, unit="images", effort=7, effort_unit="images"), {"effort": 0}),
-        (Progress(done=7, wanted=9, unit="episodes of another", effort=7, effort_unit="heads"), {"effort": 8}),
-        (Progress(done=7, wanted=9, unit="episodes", effort=7, effort_unit="heads"), {"effort": 0}),
+        (Progress(done=7, total=9, unit="images", effort=7, effort_unit="images"), {"effort": 0}),
+        (Progress(done=7, total=9, unit="episodes of another", effort=7, effort_unit="heads"), {"effort": 8}),
+        (Progress(done=7, total=9, unit="episodes", effort=7, effort_unit="heads"), {"effort": 0}),
     ],
     ids=["other effort", "other unit", "from the beginning"],
 )
@@ -79,7 +80,7 @@ def test_the_time_of_other_work_does_not_count_in_a_rate(monkeypatch, before, fi
     monkeypatch.setattr("goodminima.run.live.time.monotonic", lambda: next(clock))
     live.started(unit("n=4", 0))
     live.progressed(unit("n=4", 0), before)
-    live.progressed(unit("n=4", 0), Progress(done=0, wanted=9, unit="episodes", effort_unit="heads", **first))
-    live.progressed(unit("n=4", 0), Progress(done=3, wanted=9, unit="episodes", effort=30, effort_unit="heads"))
+    live.progressed(unit("n=4", 0), Progress(done=0, total=9, unit="episodes", effort_unit="heads", **first))
+    live.progressed(unit("n=4", 0), Progress(done=3, total=9, unit="episodes", effort=30, effort_unit="heads"))
     (active,) = live._active.values()
     assert _described(active) == "n=4 #0: 3 of 9 episodes, 30 heads, 15 heads/s, about 4 s left"

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import torch
 
-from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Printed, Progress, Scale
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Printed, Scale
 
 MEASURES = ("low", "high")
 FAILS_UNLESS = "GOODMINIMA_TEST_HEALED"  # environment variable: replicate 1 of cell n=2/a of FAILING raises without it
@@ -17,7 +18,7 @@ def run_cell(cell: Cell, context: Context) -> Outcome:
     """Draws two numbers; `pause` seconds in ten steps; finds no `high` in every third replicate."""
     for step in range(10):
         time.sleep(context.scale_settings["pause"] / 10)
-        context.callback(Progress(done=step + 1, wanted=10, effort=100.0 * (step + 1)))
+        context.callback(Progress(done=step + 1, total=10, effort=100.0 * (step + 1)))
     generator = np.random.default_rng(context.key("toy", cell.name))
     low, high = generator.uniform(0.5, 0.6), generator.uniform(0.8, 0.9)
     missed = context.replicate % 3 == 2

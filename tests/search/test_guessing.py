@@ -60,7 +60,7 @@ CASES = {
 def test_equals_a_literal_loop(case, path: str) -> None:
     net, task, accept, guesses = case
     expected = naive_guess_and_check(net, task, Cube(1.0), accept, guesses, seed=9)
-    found = guess_and_check(net, task, accept=accept, wanted=math.inf, keep=10**6, budget=guesses, seed=9)
+    found = guess_and_check(net, task, accept=accept, num_solutions=math.inf, keep=10**6, budget=guesses, seed=9)
     assert [list(entry.indices) for entry in found.bins] == expected
     assert any(expected), "the case must have hits to mean anything"
     assert found.guesses == guesses
@@ -75,11 +75,21 @@ def _pairs(found: Found) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize("shards", [1, 2])
 def test_chunks_and_shards_change_nothing(chunk: int, shards: int, path: str) -> None:
     net, task, accept, budget = LeNet(width=0.5), _images(4), bins((0.4, 0.55, 0.6, 0.65)), 2048
-    expected = guess_and_check(net, task, accept=accept, wanted=math.inf, keep=10**6, budget=budget, seed=4, chunk=999)
+    expected = guess_and_check(
+        net, task, accept=accept, num_solutions=math.inf, keep=10**6, budget=budget, seed=4, chunk=999
+    )
     size = budget // shards
     parts = [
         guess_and_check(
-            net, task, accept=accept, wanted=math.inf, keep=10**6, budget=size, start=i * size, seed=4, chunk=chunk
+            net,
+            task,
+            accept=accept,
+            num_solutions=math.inf,
+            keep=10**6,
+            budget=size,
+            first=i * size,
+            seed=4,
+            chunk=chunk,
         )
         for i in range(shards)
     ]
@@ -92,17 +102,17 @@ def test_chunks_and_shards_change_nothing(chunk: int, shards: int, path: str) ->
 def test_both_paths_accept_the_same_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
     if not native.available():
         pytest.skip(native.why_not())
-    options = {"accept": bins((0.4, 0.55, 0.6, 0.65, 0.69)), "wanted": math.inf, "keep": 10**6, "budget": 20_000}
+    options = {"accept": bins((0.4, 0.55, 0.6, 0.65, 0.69)), "num_solutions": math.inf, "keep": 10**6, "budget": 20_000}
     compiled = guess_and_check(LeNet(width=0.5), _images(4), **options)
     monkeypatch.setenv(native.VARIABLE, "0")
     assert _pairs(guess_and_check(LeNet(width=0.5), _images(4), **options)) == _pairs(compiled)
 
 
 @settings(max_examples=15, deadline=None)
-@given(chunk=st.integers(1, 5000), threads=st.integers(1, 3), wanted=st.integers(1, 4))
-def test_where_it_stops_does_not_depend_on_chunks_or_threads(chunk: int, threads: int, wanted: int) -> None:
+@given(chunk=st.integers(1, 5000), threads=st.integers(1, 3), num_solutions=st.integers(1, 4))
+def test_where_it_stops_does_not_depend_on_chunks_or_threads(chunk: int, threads: int, num_solutions: int) -> None:
     net, task, accept = MLP(in_features=2, hidden=(6,)), wedge(seed=3, num_train=5), bins((0.6, 0.65, 0.69))
-    options = {"accept": accept, "wanted": wanted, "budget": 20_000, "seed": 1}
+    options = {"accept": accept, "num_solutions": num_solutions, "budget": 20_000, "seed": 1}
     expected = guess_and_check(net, task, **options)
     found = guess_and_check(net, task, **options, chunk=chunk, threads=threads)
     assert (found.guesses, found.bins, found.status) == (expected.guesses, expected.bins, expected.status)
@@ -110,7 +120,7 @@ def test_where_it_stops_does_not_depend_on_chunks_or_threads(chunk: int, threads
 
 def test_stops_at_the_guess_that_fills_the_last_bin() -> None:
     net, task, accept = MLP(in_features=2, hidden=(6,)), wedge(seed=3, num_train=5), bins((0.6, 0.65, 0.69))
-    found = guess_and_check(net, task, accept=accept, wanted=2, budget=100_000, seed=1)
+    found = guess_and_check(net, task, accept=accept, num_solutions=2, budget=100_000, seed=1)
     assert found.status is Status.SOLVED
     assert min(entry.hits for entry in found.bins) == 2
     assert found.guesses == 1 + max(entry.indices[1] for entry in found.bins)
@@ -119,7 +129,7 @@ def test_stops_at_the_guess_that_fills_the_last_bin() -> None:
 
 def test_solutions_are_remade_from_their_indices() -> None:
     net, task = MLP(in_features=2, hidden=(6,)), wedge(seed=3, num_train=5)
-    found = guess_and_check(net, task, accept=Fits(0.6, 0.68), wanted=5, seed=1)
+    found = guess_and_check(net, task, accept=Fits(0.6, 0.68), num_solutions=5, seed=1)
     population = found.population()
     x, y = task.train.x, task.train.y
     assert len(population) == 5
@@ -133,7 +143,7 @@ def test_counts_cover_a_known_volume() -> None:
     """One point and one output pair: a random linear map is right with probability 1/2. False alarm 1e-6."""
     task = _task(torch.tensor([[0.3, -0.7]]), torch.tensor([0]))
     task = Task(train=task.train, test=task.test, num_classes=2, name="", origin="")
-    found = guess_and_check(LinearModel(in_features=2), task, wanted=math.inf, budget=40_000, seed=0)
+    found = guess_and_check(LinearModel(in_features=2), task, num_solutions=math.inf, budget=40_000, seed=0)
     volume = found.count().log_volume(confidence=1 - 1e-6)
     assert volume.low < math.log(0.5) < volume.high
 
@@ -147,7 +157,7 @@ def test_an_orthant_has_its_volume(path: str) -> None:
         test=Examples(torch.eye(k), torch.ones(k, dtype=torch.long)), num_classes=2, name="orthant", origin="test",
     )  # fmt: skip
     for prior in (Cube(1.0), Gaussian(2.0)):
-        volume = guess_and_check(net, task, prior=prior, wanted=math.inf, budget=50_000, seed=2)
+        volume = guess_and_check(net, task, prior=prior, num_solutions=math.inf, budget=50_000, seed=2)
         interval = volume.count().log_volume(confidence=1 - 1e-6)
         assert interval.low < -k * math.log(2) < interval.high
 
@@ -181,12 +191,12 @@ def test_examples_are_interleaved_by_class() -> None:
     ("options", "message"),
     [
         ({"budget": 0}, "budget must be at least 1, got 0"),
-        ({"wanted": 0}, "wanted must be at least 1, got 0"),
-        ({"wanted": 1.5}, "wanted must be a whole number"),
+        ({"num_solutions": 0}, "num_solutions must be at least 1, got 0"),
+        ({"num_solutions": 1.5}, "num_solutions must be a whole number"),
         ({"chunk": 0}, "chunk must be at least 1"),
         ({"threads": 0}, "threads must be at least 1"),
         ({"accept": ()}, "at least one Fits"),
-        ({"start": 2**63 - 1, "budget": 2}, "numbered up to"),
+        ({"first": 2**63 - 1, "budget": 2}, "numbered up to"),
     ],
 )
 def test_bad_options_are_named(options: dict, message: str) -> None:
@@ -196,20 +206,20 @@ def test_bad_options_are_named(options: dict, message: str) -> None:
 
 def test_only_neighbouring_shards_add() -> None:
     net, task = LinearModel(in_features=2), wedge(seed=0)
-    first = guess_and_check(net, task, wanted=math.inf, budget=10)
+    first = guess_and_check(net, task, num_solutions=math.inf, budget=10)
     with pytest.raises(ValueError, match="neighbouring shards"):
-        first + guess_and_check(net, task, wanted=math.inf, budget=10, start=11)
+        first + guess_and_check(net, task, num_solutions=math.inf, budget=10, first=11)
     with pytest.raises(ValueError, match="neighbouring shards"):
-        first + guess_and_check(net, wedge(seed=0, num_train=5), wanted=math.inf, budget=10, start=10)
-    some = [guess_and_check(net, task, budget=10, start=start) for start in (0, 10)]
-    with pytest.raises(ValueError, match=r"wanted=math\.inf"):
+        first + guess_and_check(net, wedge(seed=0, num_train=5), num_solutions=math.inf, budget=10, first=10)
+    some = [guess_and_check(net, task, budget=10, first=start) for start in (0, 10)]
+    with pytest.raises(ValueError, match=r"num_solutions=math\.inf"):
         some[0] + some[1]
 
 
 def test_the_sum_of_shards_keeps_no_more_than_one_search() -> None:
     net, task = MLP(in_features=2, hidden=(6,)), wedge(seed=3, num_train=5)
-    options = {"wanted": math.inf, "keep": 3, "seed": 1}
-    parts = [guess_and_check(net, task, budget=5000, start=start, **options) for start in (0, 5000)]
+    options = {"num_solutions": math.inf, "keep": 3, "seed": 1}
+    parts = [guess_and_check(net, task, budget=5000, first=start, **options) for start in (0, 5000)]
     assert (parts[0] + parts[1]).bins == guess_and_check(net, task, budget=10_000, **options).bins
     assert parts[1].bins[0].hits > 0
 

@@ -24,7 +24,7 @@ def colours(count: int = 30, classes: int = 7) -> Task:
 
 def test_every_copy_has_the_same_number_of_values_zeroed_and_the_rest_as_it_was() -> None:
     task = colours()
-    random = random_labels(task, replicas=4, zero_out=0.1, key=1)
+    random = random_labels(task, replicas=4, zero_out=0.1, seed=1)
     copies = random.train.x.view(4, 30, 3, 5, 4)
     zeroed = copies == 0
     assert (zeroed.flatten(2).sum(2) == 6).all()
@@ -37,19 +37,19 @@ def test_every_copy_has_the_same_number_of_values_zeroed_and_the_rest_as_it_was(
 
 def test_every_value_is_zeroed_equally_often() -> None:
     """Chi-square over 60 places of 12,000 zeros; without replacement within a copy it is smaller than its law."""
-    zeroed = random_labels(colours(), replicas=200, zero_out=1 / 30, key=2).train.x == 0
+    zeroed = random_labels(colours(), replicas=200, zero_out=1 / 30, seed=2).train.x == 0
     assert stats.chisquare(zeroed.flatten(1).sum(0).numpy()).pvalue > 1e-4
 
 
 def test_labels_are_uniform_and_have_nothing_to_do_with_the_image() -> None:
-    labels = random_labels(colours(), replicas=100, key=3).train.y.view(100, 30)
+    labels = random_labels(colours(), replicas=100, seed=3).train.y.view(100, 30)
     assert stats.chisquare(labels.flatten().bincount(minlength=7).numpy()).pvalue > 1e-4
     by_image = [[int((labels[:, image] == label).sum()) for label in range(7)] for image in range(30)]
     assert stats.chi2_contingency(by_image).pvalue > 1e-4
 
 
 def test_black_may_be_what_zero_means() -> None:
-    random = random_labels(colours(), replicas=2, zero_out=0.5, blank=(-1.0, -2.0, -3.0), key=0).train.x
+    random = random_labels(colours(), replicas=2, zero_out=0.5, blank=(-1.0, -2.0, -3.0), seed=0).train.x
     for channel, black in enumerate((-1.0, -2.0, -3.0)):
         values = random[:, channel]
         assert set(values[values < 0].tolist()) == {black}
@@ -57,7 +57,7 @@ def test_black_may_be_what_zero_means() -> None:
 
 
 def test_the_key_decides() -> None:
-    one, again, other = (random_labels(colours(), replicas=2, key=key).train for key in (1, 1, 2))
+    one, again, other = (random_labels(colours(), replicas=2, seed=key).train for key in (1, 1, 2))
     assert torch.equal(one.x, again.x)
     assert torch.equal(one.y, again.y)
     assert not torch.equal(one.x, other.x)
@@ -65,8 +65,8 @@ def test_the_key_decides() -> None:
 
 
 def test_it_knows_the_random_labels_by_heart_and_no_true_one() -> None:
-    found = adversarial_init(tiny_net(), digits(), replicas=2, recipe=RECIPE, key=5)
-    random = random_labels(digits(), replicas=2, key=5).train
+    found = adversarial_init(tiny_net(), digits(), replicas=2, recipe=RECIPE, seed=5)
+    random = random_labels(digits(), replicas=2, seed=5).train
     with torch.no_grad():
         assert torch.equal(found.net(random.x).argmax(1), random.y)
         right = (found.net(digits().test.x).argmax(1) == digits().test.y).sum().item()

@@ -177,30 +177,30 @@ def test_what_was_stopped_goes_on_to_the_same_bits(name: str, error: type[BaseEx
             raise error
 
     with pytest.raises(error):
-        cut(recipe, keep=file, keep_every=2, callback=until_the_fourth_epoch)
+        cut(recipe, checkpoint=file, checkpoint_every=2, callback=until_the_fourth_epoch)
     heard.clear()
-    resumed = cut(recipe, keep=file, keep_every=2, callback=lambda seen, wanted: heard.append(seen))
+    resumed = cut(recipe, checkpoint=file, checkpoint_every=2, callback=lambda seen, wanted: heard.append(seen))
     assert heard[0] == 2 * 101 + 32  # epochs 1 and 2 are not done again
     assert same(resumed, cut(recipe))
 
 
 def test_what_is_finished_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "kept.safetensors"
-    made = cut(keep=file)
+    made = cut(checkpoint=file)
     heard: list[int] = []
-    loaded = cut(keep=file, callback=lambda seen, wanted: heard.append(seen))
+    loaded = cut(checkpoint=file, callback=lambda seen, wanted: heard.append(seen))
     assert same(made, loaded)
     assert heard == []
 
 
 def test_a_file_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
     file = tmp_path / "kept.safetensors"
-    made = cut(keep=file)
+    made = cut(checkpoint=file)
     (tmp_path / f".{file.name}.0123.part").write_bytes(b"half of it")
-    assert same(cut(keep=file), made)
+    assert same(cut(checkpoint=file), made)
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
     file.write_bytes(file.read_bytes()[:-100])
-    assert same(cut(keep=file), made)
+    assert same(cut(checkpoint=file), made)
 
 
 def other_task() -> Task:
@@ -217,7 +217,7 @@ def by_hand(net: nn.Module, batch: Examples, step: int) -> Tensor:
     [
         ({"seed": 4}, "seed"),
         ({"net": tiny_net(1)}, "start"),
-        ({"task": other_task()}, "task"),
+        ({"data": other_task()}, "task"),
         ({"recipe": Recipe(epochs=7)}, "recipe"),
         ({"objective": by_hand}, "objective"),
         ({"stop_when": fitted}, "stop_when"),
@@ -225,9 +225,9 @@ def by_hand(net: nn.Module, batch: Examples, step: int) -> Tensor:
 )
 def test_another_training_in_the_file_is_named(changes: dict[str, Any], word: str, tmp_path: Path) -> None:
     file = tmp_path / "kept.safetensors"
-    cut(keep=file)
+    cut(checkpoint=file)
     with pytest.raises(OtherTraining, match=f"kept.safetensors holds another training: its {word} is "):
-        fit(**{"net": tiny_net(), "task": digits(), "recipe": RECIPE, "seed": 3, "keep": file, **changes})
+        fit(**{"net": tiny_net(), "data": digits(), "recipe": RECIPE, "seed": 3, "checkpoint": file, **changes})
 
 
 def test_a_step_too_long_is_named() -> None:
@@ -288,9 +288,9 @@ def test_compiling_changes_little_more_than_the_last_digits() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"evaluate_every": -1}, {"keep_every": 0}])
+@pytest.mark.parametrize("options", [{"evaluate_every": -1}, {"checkpoint_every": 0}])
 def test_bad_options_are_named(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="evaluate_every must be at least 0 and keep_every at least 1"):
+    with pytest.raises(ValueError, match="evaluate_every must be at least 0 and checkpoint_every at least 1"):
         cut(**options)
 
 

@@ -60,7 +60,9 @@ def _sixty_alone() -> list[dict[int, torch.Tensor]]:
 
 def test_one_pass_equals_training_anew_for_each_bin(path: str) -> None:
     net, task, sgd = _problem()
-    found = train_into_bins(net, task, sgd=sgd, start=Cube(1.0), accept=BINS, wanted=1000, members=60, max_members=60)
+    found = train_into_bins(
+        net, task, sgd=sgd, prior=Cube(1.0), accept=BINS, num_solutions=1000, members=60, max_members=60
+    )
     for expected, frozen in zip(_sixty_alone(), found.bins, strict=True):
         assert frozen.members == tuple(expected)
         for vector, end in zip(frozen.theta, expected.values(), strict=True):
@@ -74,7 +76,7 @@ def test_kept_members_fit_and_lie_in_their_bin(path: str) -> None:
         wedge(seed=1, num_train=5),
         SGDConfig(lr=0.1, epochs=30, batch_size=2),
     )
-    found = train_into_bins(net, task, sgd=sgd, start=FanOut(), accept=BINS, wanted=3, keep=3, members=50)
+    found = train_into_bins(net, task, sgd=sgd, prior=FanOut(), accept=BINS, num_solutions=3, keep=3, members=50)
     assert found.status is Status.SOLVED
     for which, frozen in enumerate(found.bins):
         population = found.population(which)
@@ -97,7 +99,7 @@ def test_both_paths_freeze_the_same_members(monkeypatch: pytest.MonkeyPatch) -> 
 
     def train() -> TrainedBins:
         return train_into_bins(
-            net, task, sgd=sgd, start=Cube(1.0), accept=(*bins((0.6, 0.65, 0.67, 0.68, 0.69)), Fits()), wanted=1000,
+            net, task, sgd=sgd, prior=Cube(1.0), accept=(*bins((0.6, 0.65, 0.67, 0.68, 0.69)), Fits()), num_solutions=1000,
             keep=30, members=25, max_members=90, seed=4,
         )  # fmt: skip
 
@@ -115,7 +117,7 @@ def test_blocks_are_trained_whole_and_the_budget_ends_it(path: str) -> None:
     net, task, sgd = MLP(in_features=2, hidden=(5,)), wedge(seed=3), SGDConfig(lr=0.1, epochs=3, batch_size=3)
     heard = []
     found = train_into_bins(
-        net, task, sgd=sgd, start=Cube(1.0), accept=(Fits(loss_below=0.01),), members=30, max_members=70,
+        net, task, sgd=sgd, prior=Cube(1.0), accept=(Fits(loss_below=0.01),), members=30, max_members=70,
         callback=lambda members, hits: heard.append((members, hits)),
     )  # fmt: skip
     assert found.status is Status.BUDGET_SPENT
@@ -135,7 +137,7 @@ def test_members_that_run_off_are_counted(path: str) -> None:
     )
     sgd = SGDConfig(lr=1e30, epochs=3, batch_size=2)
     found = train_into_bins(
-        LinearModel(in_features=2), task, sgd=sgd, start=Cube(1.0), accept=(Fits(loss_below=1e-9),), members=20,
+        LinearModel(in_features=2), task, sgd=sgd, prior=Cube(1.0), accept=(Fits(loss_below=1e-9),), members=20,
         max_members=20,
     )  # fmt: skip
     assert found.nonfinite > 0
@@ -147,18 +149,18 @@ def test_members_that_run_off_are_counted(path: str) -> None:
     [
         ({"accept": ()}, "at least one Fits"),
         ({"members": 0}, "members must be at least 1"),
-        ({"wanted": 0}, "wanted must"),
+        ({"num_solutions": 0}, "num_solutions must"),
     ],
 )
 def test_bad_options_are_named(options: dict, message: str) -> None:
-    given = {"accept": (Fits(),), "sgd": SGDConfig(lr=0.1, epochs=1, batch_size=1), "start": Cube()} | options
+    given = {"accept": (Fits(),), "sgd": SGDConfig(lr=0.1, epochs=1, batch_size=1), "prior": Cube()} | options
     with pytest.raises(ValueError, match=message):
         train_into_bins(LinearModel(in_features=2), wedge(seed=0), **given)
 
 
 def test_population_of_an_empty_bin_says_so() -> None:
     found = train_into_bins(
-        LinearModel(in_features=2), wedge(seed=0), sgd=SGDConfig(lr=0.1, epochs=1, batch_size=1), start=Cube(),
+        LinearModel(in_features=2), wedge(seed=0), sgd=SGDConfig(lr=0.1, epochs=1, batch_size=1), prior=Cube(),
         accept=(Fits(loss_below=0.001),), members=2, max_members=2,
     )  # fmt: skip
     assert isinstance(found.population(), Population)

@@ -37,8 +37,8 @@ def trained(name: str, file: Path | None, pause: float = 0.0) -> Fit:
         digits(),
         recipe=RECIPES[name],
         seed=1,
-        keep=file,
-        keep_every=2,
+        checkpoint=file,
+        checkpoint_every=2,
         callback=lambda seen, wanted: time.sleep(pause),
     )
 
@@ -83,8 +83,8 @@ def test_killed_again_and_again_it_ends_in_the_same_weights(name: str, tmp_path:
         digits(),
         recipe=RECIPES[name],
         seed=1,
-        keep=file,
-        keep_every=2,
+        checkpoint=file,
+        checkpoint_every=2,
         callback=lambda seen, wanted: begun.append(seen),
     )
     alone = trained(name, None)

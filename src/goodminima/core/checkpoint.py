@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from goodminima.tasks import cache
+from goodminima.core import files
 
 _MOST_OF_THE_TIME = 0.05  # that writing may take
 
@@ -42,7 +42,7 @@ class Checkpoint:
             f".{glob.escape(self.file.name)}.*.part"
         ):  # of a process that was killed writing
             unfinished.unlink(missing_ok=True)
-        stored = cache.read_tensors(self.file)
+        stored = files.read_tensors(self.file)
         if stored is None:
             return None
         tensors, facts = stored
@@ -56,7 +56,7 @@ class Checkpoint:
             return
         tensors: dict[str, Tensor] = {}
         packed = _packed(state, tensors)
-        cache.write_tensors(self.file, tensors, {"training": self._training, "state": packed})
+        files.write_tensors(self.file, tensors, {"training": self._training, "state": packed})
         ended = time.monotonic()
         self._not_before = ended + (ended - started) / _MOST_OF_THE_TIME
 

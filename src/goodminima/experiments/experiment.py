@@ -8,6 +8,8 @@ from typing import Any, final
 
 import numpy as np
 
+from goodminima.core.progress import Callback, no_callback
+
 SCALES = ("smoke", "laptop", "paper")
 
 
@@ -100,22 +102,6 @@ class Scale:
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """Where a replicate stands, for the live line: `done` of `wanted` in `unit`, after `effort` in `effort_unit`."""
-
-    done: float
-    wanted: float
-    unit: str = "solutions"
-    effort: float = 0.0
-    effort_unit: str = "guesses"
-
-
-def silent(progress: Progress) -> None:
-    """The reporter of whoever does not want to be told."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
     """What one replicate may depend on, and nothing else may enter its numbers.
 
@@ -136,7 +122,7 @@ class Context:
     seed: int
     data: str | None
     device: str = "cpu"
-    callback: Callable[[Progress], None] = silent
+    callback: Callback = no_callback
     trainings: Path | None = None
 
     def key(self, *words: str | int) -> int:

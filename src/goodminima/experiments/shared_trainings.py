@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from goodminima.core import files
 from goodminima.core.checkpoint import OtherTraining
-from goodminima.experiments.experiment import Context, Progress
-from goodminima.tasks import cache
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Context
 from goodminima.train import Fit
 from goodminima.train.training import Callback
 
@@ -36,9 +37,9 @@ def shared_training(context: Context, name: str, train: Train) -> Fit:
         return train(None)
 
     def waiting() -> None:
-        context.callback(Progress(done=0, wanted=1, unit=f"epochs of {name}, trained by another worker"))
+        context.callback(Progress(done=0, total=1, unit=f"epochs of {name}, trained by another worker"))
 
-    with cache.turn(file, waiting=waiting):
+    with files.turn(file, waiting=waiting):
         return _explained(train, file)
 
 
@@ -47,7 +48,7 @@ def try_shared_training(context: Context, name: str, train: Train) -> Fit | None
     file = _file(context, name)
     if file is None:
         return train(None)
-    with cache.turn_if_free(file) as is_ours:
+    with files.turn_if_free(file) as is_ours:
         return _explained(train, file) if is_ours else None
 
 
@@ -67,14 +68,14 @@ def shared_tensors(
         return make()
 
     def waiting() -> None:
-        context.callback(Progress(done=0, wanted=1, unit=f"{name}, made by another worker"))
+        context.callback(Progress(done=0, total=1, unit=f"{name}, made by another worker"))
 
-    with cache.turn(file, waiting=waiting):
-        stored = cache.read_tensors(file)
+    with files.turn(file, waiting=waiting):
+        stored = files.read_tensors(file)
         if stored is not None and stored[1] == made_by:
             return stored[0]
         made = make()
-        cache.write_tensors(file, made, made_by)
+        files.write_tensors(file, made, made_by)
         return made
 
 
@@ -83,7 +84,7 @@ def images_told(context: Context, name: str) -> Callback:
 
     def callback(seen: int, wanted: int) -> None:
         context.callback(
-            Progress(done=seen, wanted=wanted, unit=f"examples of {name}", effort=seen, effort_unit="examples")
+            Progress(done=seen, total=wanted, unit=f"examples of {name}", effort=seen, effort_unit="examples")
         )
 
     return callback

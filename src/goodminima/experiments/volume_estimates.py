@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from goodminima.core.log_volume import LogVolume
-from goodminima.experiments.experiment import Context, Progress
+from goodminima.core.progress import Progress
+from goodminima.core.status import Status
+from goodminima.experiments.experiment import Context
 from goodminima.population import AbstractPrior, Population
 from goodminima.search import Fits, guess_and_check
 from goodminima.tasks import Task
 from goodminima.volume.splitting import Split, Stage, split_volume
-from goodminima.volume.splitting.interval import Outcome
 
 LOG10 = math.log(10)
 _ANY_FIT = Fits()
@@ -61,12 +62,12 @@ def by_counting(net: nn.Module, task: Task, context: Context, *, seed: int, budg
     """Guesses in the unit cube, all of the budget; the first `keep` hits are the draws."""
 
     def callback(guesses: int, hits: tuple[int, ...]) -> None:
-        context.callback(Progress(done=guesses, wanted=budget, unit=f"guesses, {hits[0]:,} hits", effort=guesses))
+        context.callback(Progress(done=guesses, total=budget, unit=f"guesses, {hits[0]:,} hits", effort=guesses))
 
     found = guess_and_check(
         net,
         task,
-        wanted=math.inf,
+        num_solutions=math.inf,
         keep=keep,
         budget=budget,
         chunk=_CHUNK,
@@ -127,7 +128,7 @@ def split_told(
         done = stage.repeat * examples + stage.step.fitted
         progress = Progress(
             done=done,
-            wanted=stage.repeats * examples,
+            total=stage.repeats * examples,
             unit="examples fitted",
             effort=round(stage.evaluations),
             effort_unit="evaluations",
@@ -161,10 +162,12 @@ def said_of(split: Split) -> str:
     """What a footnote says of the only set where its volume is merely bounded; empty where it was measured."""
     volume, arrived = split.log_volume, np.isfinite(run_logs(split)[0]).sum()
     match split.status:
-        case Outcome.SOLVED:
+        case Status.SOLVED:
             return ""
-        case Outcome.EMPTY:
+        case Status.EMPTY:
             return f"no run came there: log10 V <= {volume.high / LOG10:.1f} (95 %)"
-        case Outcome.STOPPED_MIXING:
+        case Status.STOPPED_MIXING:
             bound = f"log10 V >= {volume.low / LOG10:.1f} (95 %)"
             return f"stopped mixing, {arrived} of {len(split.runs)} runs came there: {bound}"
+        case other:
+            raise ValueError(f"splitting never ends {other!r}")

@@ -63,7 +63,7 @@ class Grid:
 
 @torch.no_grad()
 def evaluate(
-    grid: Grid, loss: Loss, *, callback: Callback | None, keep: Path | None, identity: Sequence[Tensor | str]
+    grid: Grid, loss: Loss, *, callback: Callback | None, checkpoint: Path | None, identity: Sequence[Tensor | str]
 ) -> Float64[np.ndarray, "P"]:
     """The loss at every point; what is not finite stays what it is.
 
@@ -71,15 +71,15 @@ def evaluate(
         grid: The points.
         loss: Of many parameter vectors.
         callback: Called with the points done and all of them, after each chunk.
-        keep: A file that holds what is done so far; a call that finds one goes on from there.
+        checkpoint: A file that holds what is done so far; a call that finds one goes on from there.
         identity: What else losses depend on, so that a file of something else is refused.
     """
-    total, fingerprint = len(grid.coordinates), grid.fingerprint(*identity) if keep else ""
-    losses = np.empty(0) if keep is None else _kept(keep, fingerprint)
+    total, fingerprint = len(grid.coordinates), grid.fingerprint(*identity) if checkpoint else ""
+    losses = np.empty(0) if checkpoint is None else _kept(checkpoint, fingerprint)
     for points in grid.chunks(len(losses)):
         losses = np.concatenate([losses, loss(points).double().cpu().numpy()])
-        if keep is not None:
-            _write(keep, losses, fingerprint)
+        if checkpoint is not None:
+            _write(checkpoint, losses, fingerprint)
         if callback is not None:
             callback(len(losses), total)
     return losses
@@ -91,7 +91,7 @@ def _kept(file: Path, fingerprint: str) -> Float64[np.ndarray, "p"]:
     with safetensors.safe_open(file, framework="np") as stored:
         facts = json.loads((stored.metadata() or {}).get("grid", "{}"))
         if facts.get("fingerprint") != fingerprint:
-            raise ValueError(f"keep={str(file)!r} holds points of another net, batch or grid: name another file")
+            raise ValueError(f"checkpoint={str(file)!r} holds points of another net, batch or grid: name another file")
         return stored.get_tensor("losses")
 
 

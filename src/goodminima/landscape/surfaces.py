@@ -44,14 +44,14 @@ class Evaluation:
         criterion: What the net gives, and labels -> the loss of each example. Cross entropy unless given.
         statistics: Inputs to re-estimate on; the batch's own unless given.
         callback: Called now and then with the points done and all of them.
-        keep: A file for the points done so far: a call that was cut short is taken up from it.
+        checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
     """
 
     batch_norm: str = "eval"
     criterion: Criterion = cross_entropy_of
     statistics: Float[Tensor, "M ..."] | None = None
     callback: Callback | None = None
-    keep: Path | str | None = None
+    checkpoint: Path | str | None = None
 
 
 _PLAIN = Evaluation()
@@ -224,5 +224,5 @@ def _losses(
     words = (type(net).__name__, how.batch_norm, getattr(how.criterion, "__qualname__", repr(how.criterion)))
     shown = () if how.statistics is None else (how.statistics,)
     identity = (batch.x, batch.y, *net.buffers(), *shown, *words)
-    keep = None if how.keep is None else Path(how.keep)
-    return evaluate(grid, loss, callback=how.callback, keep=keep, identity=identity)
+    checkpoint = None if how.checkpoint is None else Path(how.checkpoint)
+    return evaluate(grid, loss, callback=how.callback, checkpoint=checkpoint, identity=identity)

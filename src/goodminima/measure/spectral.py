@@ -35,8 +35,8 @@ def spectral_norms(
 
     A layer is a linear map from what reaches it to what leaves it, without its bias: a convolution with the stride,
     padding and groups that it has, on maps of the size that it gets there, and not its kernel reshaped to a matrix. A
-    BatchNorm that is not folded (`fold_batch_norm`) is a layer of its own, its norm the largest |scale| of a channel. A layer that
-    is called twice is listed twice. Projections of residual nets are layers; sums, poolings and padding with anything but
+    BatchNorm that is not folded (`fold_batch_norm`) is a layer of its own, its norm the largest |scale| of a channel. A layer
+    that is called twice is listed twice. Projections of residual nets are layers; sums, poolings and padding with anything but
     zeros are not.
 
     Args:

@@ -21,7 +21,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import final
 
-from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome
 
 REPORT_EVERY = 0.25  # seconds between two progress messages of a worker
 

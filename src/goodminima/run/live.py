@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from goodminima.experiments.experiment import Progress
+from goodminima.core.progress import Progress
 from goodminima.run.executors import Finished, Result, Unit
 from goodminima.run.observer import Observer, Plan
 
@@ -169,12 +169,12 @@ def _described(active: _Active) -> str:
     if progress is None:
         return active.name
     seconds = max(time.monotonic() - active.began, 1e-3)
-    words = [f"{active.name}: {count(progress.done)} of {count(progress.wanted)} {progress.unit}"]
+    words = [f"{active.name}: {count(progress.done)} of {count(progress.total)} {progress.unit}"]
     if progress.effort:
         words.append(f"{count(progress.effort)} {progress.effort_unit}")
         words.append(f"{count(progress.effort / seconds)} {progress.effort_unit}/s")
-    if 0 < progress.done < progress.wanted:
-        words.append(f"about {duration(seconds * (progress.wanted - progress.done) / progress.done)} left")
+    if 0 < progress.done < progress.total:
+        words.append(f"about {duration(seconds * (progress.total - progress.done) / progress.done)} left")
     return ", ".join(words)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from goodminima.experiments.experiment import Progress
+from goodminima.core.progress import Progress
 from goodminima.run.executors import Result, Unit
 from goodminima.run.store import Group
 

@@ -1,6 +1,7 @@
 """Searches: from a prior to minima without gradients."""
 
-from goodminima.search.fits import Fits, Status, bins
+from goodminima.core.status import Status
+from goodminima.search.fits import Fits, bins
 from goodminima.search.greedy import GreedyRule, random_greedy
 from goodminima.search.guessing import Bin, Found, guess_and_check
 from goodminima.search.loop import Point, Searched, Trace

@@ -1,21 +1,12 @@
-"""What makes a guess a solution, and how a search ended."""
+"""What makes a guess a solution."""
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 from typing import final
 
 from jaxtyping import Bool, Float
 from torch import Tensor
-
-
-class Status(StrEnum):
-    """How a search ended."""
-
-    SOLVED = "solved"
-    BUDGET_SPENT = "budget spent"
-    STUCK = "stuck"  # a local search whose steps have become too small to move it
 
 
 @final

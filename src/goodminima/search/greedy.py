@@ -14,12 +14,13 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from goodminima.core import generator
+from goodminima.core.streams import derived_seed
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractPerturbations
 from goodminima.search.loop import Point, Searched, descend
 from goodminima.search.objective import objective_of
-from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, derived_seed, drawn_start
+from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, drawn_start
 from goodminima.search.until import Until
 from goodminima.tasks.task import Examples, Task
 

@@ -17,12 +17,13 @@ import numpy as np
 from torch import Tensor, nn
 
 from goodminima.core.log_volume import Count, LogVolume
+from goodminima.core.status import Status
 from goodminima.population.parameters import slots
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractPrior, Cube
-from goodminima.search.fits import Fits, Status
+from goodminima.search.fits import Fits
 from goodminima.search.screening import SLACK, Candidates, Screen, interleaved, screen_of
-from goodminima.tasks.task import Examples, Task
+from goodminima.tasks.task import Examples, Task, train_examples
 
 _ANY_FIT = Fits()
 _DEFAULT_CHUNK = 16_384  # a call of the compiled kernel has fixed costs; this is a tenth of a second
@@ -54,12 +55,12 @@ class Found:
         net: The net that was guessed.
         prior: What it was drawn from.
         seed: The seed of all guesses.
-        start: Number of the first guess.
+        first: Number of the first guess.
         guesses: How many guesses were made, all of them counted.
         bins: One entry per requested `Fits`.
-        wanted: Hits asked for in each bin.
+        num_solutions: Hits asked for in each bin.
         keep: Indices remembered per bin, at most.
-        status: SOLVED if every bin has as many hits as were wanted.
+        status: SOLVED if every bin has `num_solutions` hits.
         task: Name of the task.
         device: Where members were evaluated.
     """
@@ -67,10 +68,10 @@ class Found:
     net: nn.Module
     prior: AbstractPrior
     seed: int
-    start: int
+    first: int
     guesses: int
     bins: tuple[Bin, ...]
-    wanted: float
+    num_solutions: float
     keep: int
     status: Status
     task: str
@@ -96,13 +97,15 @@ class Found:
         """Two neighbouring shards of one search as one: the same as a single search over both ranges.
 
         Raises:
-            ValueError: If they are not neighbours, or of different searches, or `wanted` is finite: where such a search
+            ValueError: If they are not neighbours, or of different searches, or `num_solutions` is finite: where such a search
                 stops is not for a shard to know.
         """
-        if self._search() != other._search() or other.start != self.start + self.guesses:
+        if self._search() != other._search() or other.first != self.first + self.guesses:
             raise ValueError("Found: only neighbouring shards of the same net, task, prior, seed, bins and keep add up")
-        if self.wanted != math.inf:
-            raise ValueError(f"Found: shards add up if they were searched with wanted=math.inf, got {self.wanted}")
+        if self.num_solutions != math.inf:
+            raise ValueError(
+                f"Found: shards add up if they were searched with num_solutions=math.inf, got {self.num_solutions}"
+            )
         both = tuple(
             Bin(mine.fits, mine.hits + theirs.hits, (mine.indices + theirs.indices)[: self.keep])
             for mine, theirs in zip(self.bins, other.bins, strict=True)
@@ -111,42 +114,42 @@ class Found:
 
     def _search(self) -> tuple[object, ...]:
         fits = tuple(entry.fits for entry in self.bins)
-        return (type(self.net), slots(self.net), self.task, self.prior, self.seed, fits, self.wanted, self.keep)
+        return (type(self.net), slots(self.net), self.task, self.prior, self.seed, fits, self.num_solutions, self.keep)
 
 
 def guess_and_check(
     net: nn.Module,
-    task: Task,
+    data: Task | Examples,
     *,
     prior: AbstractPrior | None = None,
     accept: Fits | Sequence[Fits] = _ANY_FIT,
-    wanted: float = 1,
+    num_solutions: float = 1,
     keep: int = 100,
     budget: int = _DEFAULT_BUDGET,
     seed: int = 0,
-    start: int = 0,
+    first: int = 0,
     chunk: int = _DEFAULT_CHUNK,
     threads: int = 1,
     device: str = "cpu",
     callback: Callable[[int, tuple[int, ...]], None] | None = None,
 ) -> Found:
-    """Guesses until every bin has `wanted` solutions, or the budget is spent.
+    """Guesses until every bin has `num_solutions` solutions, or the budget is spent.
 
     One pass serves all bins: each guess that classifies every training example correctly lands in the bin of its
     normalised loss. Guesses are screened in float32, most of them on two images, and doubtful ones decided in float64, so
-    that the result is a function of (net, task, prior, accept, seed, start, budget, wanted, keep): chunks, threads and
+    that the result is a function of (net, data, prior, accept, seed, first, budget, num_solutions, keep): chunks, threads and
     shards change nothing.
 
     Args:
         net: Any module; stacks of Linear, Conv2d, ReLU, pooling and Flatten are fast.
-        task: Its `train` decides; its `test` is never seen.
+        data: What is fitted; of a task its `train`, its `test` is never seen.
         prior: What is guessed from, `Cube(1.0)` unless given.
         accept: One `Fits`, or several disjoint ones filled in one pass.
-        wanted: Solutions asked for in each bin; `math.inf` to use up the budget (a plain volume measurement).
+        num_solutions: Solutions asked for in each bin; `math.inf` to use up the budget (a plain volume measurement).
         keep: Solutions remembered per bin, the first ones; all hits are counted.
         budget: Most guesses made.
         seed: Seed of the guesses.
-        start: Number of the first guess: shard i of a search of 2 n guesses is `start=i * n, budget=n`.
+        first: Number of the first guess: shard i of a search of 2 n guesses is `first=i * n, budget=n`.
         chunk: Guesses between two looks at the stopping rule.
         threads: Chunks screened at once.
         device: Where members are evaluated.
@@ -162,16 +165,16 @@ def guess_and_check(
     """
     prior = Cube() if prior is None else prior
     accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
-    _check(accepted, wanted=wanted, keep=keep, budget=budget, start=start, chunk=chunk, threads=threads)
-    examples = interleaved(task.train).to(device)
+    _check(accepted, num_solutions=num_solutions, keep=keep, budget=budget, first=first, chunk=chunk, threads=threads)
+    examples = interleaved(train_examples(data)).to(device)
     screen = screen_of(net, examples, prior, seed=seed, loss_below=max(f.loss_below for f in accepted), device=device)
     decide = _Decision(net, examples, prior, accepted, seed, device)
-    tally = _Tally(accepted, wanted, keep)
+    tally = _Tally(accepted, num_solutions, keep)
     guesses, solved = 0, False
-    for first, count, candidates in _in_order(screen, start, start + budget, chunk, threads):
+    for begin, count, candidates in _in_order(screen, first, first + budget, chunk, threads):
         last = tally.add(decide(candidates))
         solved = last is not None
-        guesses = (first + count if last is None else last + 1) - start
+        guesses = (begin + count if last is None else last + 1) - first
         if callback is not None:
             callback(guesses, tuple(tally.hits))
         if solved:
@@ -181,13 +184,13 @@ def guess_and_check(
         net=net,
         prior=prior,
         seed=seed,
-        start=start,
+        first=first,
         guesses=guesses,
         bins=tally.bins(),
-        wanted=wanted,
+        num_solutions=num_solutions,
         keep=keep,
         status=status,
-        task=task.name,
+        task=data.name if isinstance(data, Task) else "",
         device=device,
     )
 
@@ -195,8 +198,8 @@ def guess_and_check(
 class _Tally:
     """Hits of each bin so far: all of them counted, the first `keep` remembered, so that memory stays flat."""
 
-    def __init__(self, accepted: tuple[Fits, ...], wanted: float, keep: int) -> None:
-        self.accepted, self.wanted, self.keep = accepted, wanted, keep
+    def __init__(self, accepted: tuple[Fits, ...], num_solutions: float, keep: int) -> None:
+        self.accepted, self.num_solutions, self.keep = accepted, num_solutions, keep
         self.hits = [0] * len(accepted)
         self.kept: list[list[int]] = [[] for _ in accepted]
 
@@ -206,8 +209,8 @@ class _Tally:
         Hits behind that guess are left out: where the search stops must not depend on the size of a chunk.
         """
         last = None
-        if all(hits + len(new) >= self.wanted for hits, new in zip(self.hits, found, strict=True)):
-            missing = [int(self.wanted) - hits for hits in self.hits]
+        if all(hits + len(new) >= self.num_solutions for hits, new in zip(self.hits, found, strict=True)):
+            missing = [int(self.num_solutions) - hits for hits in self.hits]
             last = max(new[few - 1] for few, new in zip(missing, found, strict=True) if few > 0)
             found = [[index for index in new if index <= last] for new in found]
         for which, new in enumerate(found):
@@ -271,17 +274,17 @@ def _in_order(screen: Screen, start: int, stop: int, chunk: int, threads: int) -
 
 
 def _check(
-    accepted: tuple[Fits, ...], *, wanted: float, keep: int, budget: int, start: int, chunk: int, threads: int
+    accepted: tuple[Fits, ...], *, num_solutions: float, keep: int, budget: int, first: int, chunk: int, threads: int
 ) -> None:
     if not accepted:
         raise ValueError("accept needs at least one Fits")
     for name, value, least in (
-        ("wanted", wanted, 1), ("keep", keep, 0), ("budget", budget, 1), ("start", start, 0), ("chunk", chunk, 1),
+        ("num_solutions", num_solutions, 1), ("keep", keep, 0), ("budget", budget, 1), ("first", first, 0), ("chunk", chunk, 1),
         ("threads", threads, 1),
     ):  # fmt: skip
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
-    if wanted != math.inf and wanted != int(wanted):
-        raise ValueError(f"wanted must be a whole number or math.inf, got {wanted}")
-    if start + budget > 2**63:
-        raise ValueError(f"guesses are numbered up to 2^63 - 1, got start {start} and budget {budget}")
+    if num_solutions != math.inf and num_solutions != int(num_solutions):
+        raise ValueError(f"num_solutions must be a whole number or math.inf, got {num_solutions}")
+    if first + budget > 2**63:
+        raise ValueError(f"guesses are numbered up to 2^63 - 1, got first {first} and budget {budget}")

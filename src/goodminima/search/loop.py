@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor, nn
 
+from goodminima.core.status import Status
 from goodminima.population.population import Population
-from goodminima.search.fits import Status
 from goodminima.search.objective import TorchObjective
 from goodminima.search.until import Until
 from goodminima.tasks.task import Examples

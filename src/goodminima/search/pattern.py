@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from goodminima.core.order import Order
+from goodminima.core.streams import derived_seed
 from goodminima.population import native
 from goodminima.population.compiled import program_of
 from goodminima.population.native.pattern import PatternSearch as NativePatternSearch
@@ -23,7 +24,7 @@ from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractPerturbations
 from goodminima.search.loop import Engine, Point, Searched, descend
 from goodminima.search.objective import TorchObjective
-from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, derived_seed, drawn_start
+from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, drawn_start
 from goodminima.search.until import Until
 from goodminima.tasks.task import Examples, Task
 

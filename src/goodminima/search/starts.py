@@ -1,22 +1,16 @@
-"""Where local searches start, and the seeds of what they draw on the way."""
+"""Where local searches start."""
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from goodminima.core.streams import stream
 from goodminima.population.parameters import num_parameters
 from goodminima.population.priors import AbstractPrior, Cube
 from goodminima.search.until import Until
 
 UNIT_CUBE = Cube(1.0)
 UNTIL_FITTED = Until()
-
-
-def derived_seed(seed: int, *words: int) -> int:
-    """A seed of 64 bits for one purpose of a search: what it draws is independent of what `seed` itself draws."""
-    return int(stream(seed, *words).integers(2**64, dtype=np.uint64))
 
 
 def drawn_start(

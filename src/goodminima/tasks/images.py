@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from goodminima.tasks import cache
+from goodminima.core import files
 from goodminima.tasks.decode import decode
+from goodminima.tasks.image_cache import read_images, write_images
 from goodminima.tasks.image_data import ImageData
 from goodminima.tasks.sources import EMBEDDED, Source, locate, opened
 
@@ -37,12 +38,12 @@ def load_images(data: str | Path) -> ImageData:
 
 @lru_cache(maxsize=2)  # an experiment asks for its data in every replicate
 def _load(source: Source) -> ImageData:
-    file = cache.cache_file(source.name, source.origin, source.fingerprint)
-    images = cache.read(file)
+    file = files.cache_file(source.name, source.origin, source.fingerprint)
+    images = read_images(file)
     if images is None:
         with opened(source) as splits:
             images = decode(splits, data=source.data, name=source.name, origin=source.origin)
-        cache.write(file, images)
+        write_images(file, images)
     return images
 
 

@@ -69,3 +69,11 @@ class Task:
             origin=self.origin,
             extra=extra,
         )
+
+
+Data = Task | Examples
+
+
+def train_examples(data: Data) -> Examples:
+    """What is learned from: of a task, its `train`."""
+    return data.train if isinstance(data, Task) else data

@@ -14,7 +14,7 @@ from goodminima.train.poisoned.objective import ExtraBatches, PoisonedObjective
 from goodminima.train.poisoned.reverse import poisoned_loss, reverse_cross_entropy
 from goodminima.train.poisoned.together import PoisonedAdamConfig, poison_together
 from goodminima.train.recipe import Constant, Cosine, CropFlip, MultiStep, OptimizerConfig, Recipe
-from goodminima.train.sgd import SGDConfig, train
+from goodminima.train.sgd import SGDConfig, train_population
 from goodminima.train.training import Epoch, fitted
 
 __all__ = [
@@ -58,7 +58,7 @@ __all__ = [
     "ridge_heads",
     "sgd_heads",
     "svm_heads",
-    "train",
     "train_into_bins",
+    "train_population",
     "with_statistics_of",
 ]

@@ -30,10 +30,10 @@ def adversarial_init(
     zero_out: float = 0.1,
     blank: float | Sequence[float] = 0.0,
     recipe: Recipe = VANILLA,
-    key: int = 0,
+    seed: int = 0,
     evaluate_every: int = 1,
-    keep: Path | None = None,
-    keep_every: int = 5,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 5,
     device: str = "cpu",
     callback: Callback | None = None,
 ) -> Fit[N]:
@@ -49,10 +49,10 @@ def adversarial_init(
         blank: What "zero" is, in the units of the task's inputs; one number, or one a channel. 0 is the mean of
             standardised images, -mean / std is black.
         recipe: How it is trained: without regularisation, in the paper.
-        key: Decides zeros, labels and order.
+        seed: Decides zeros, labels and order.
         evaluate_every: Epochs between two looks at whether all is right.
-        keep: A file that the training is kept in, as in `fit`.
-        keep_every: Epochs between two writings of it.
+        checkpoint: A file that the training is kept in, as in `fit`.
+        checkpoint_every: Epochs between two writings of it.
         device: Where it is trained.
         callback: As in `fit`.
 
@@ -66,21 +66,21 @@ def adversarial_init(
     """
     return fit(
         net,
-        random_labels(task, replicas=replicas, zero_out=zero_out, blank=blank, key=key),
+        random_labels(task, replicas=replicas, zero_out=zero_out, blank=blank, seed=seed),
         recipe=recipe,
-        seed=int(stream(key, _ORDER).integers(2**63)),
+        seed=int(stream(seed, _ORDER).integers(2**63)),
         evaluate_every=evaluate_every,
         evaluate=False,
         stop_when=fitted,
-        keep=keep,
-        keep_every=keep_every,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
         device=device,
         callback=callback,
     )
 
 
 def random_labels(
-    task: Task, *, replicas: int = 10, zero_out: float = 0.1, blank: float | Sequence[float] = 0.0, key: int = 0
+    task: Task, *, replicas: int = 10, zero_out: float = 0.1, blank: float | Sequence[float] = 0.0, seed: int = 0
 ) -> Task:
     """The set C of algorithm 1: copies of each training input with values zeroed, each with a label drawn uniformly.
 
@@ -100,17 +100,17 @@ def random_labels(
         )
     x = task.train.x.cpu().repeat(replicas, *[1] * (task.train.x.ndim - 1))  # (R N, ...)
     for replica, copies in enumerate(x.split(len(task.train))):
-        _zero(copies, zero_out, blank, key, replica)
-    y = torch.from_numpy(stream(key, _LABELS).integers(0, task.num_classes, len(x)))
+        _zero(copies, zero_out, blank, seed, replica)
+    y = torch.from_numpy(stream(seed, _LABELS).integers(0, task.num_classes, len(x)))
     random = Examples(x, y)
     name = f"{task.name}, random labels x{replicas}"
     return Task(train=random, test=random, num_classes=task.num_classes, name=name, origin=task.origin)
 
 
-def _zero(x: Float[Tensor, "N ..."], fraction: float, blank: float | Sequence[float], key: int, replica: int) -> None:
+def _zero(x: Float[Tensor, "N ..."], fraction: float, blank: float | Sequence[float], seed: int, replica: int) -> None:
     """Sets a random subset of each input's values, the same number of each, to `blank`; in place."""
     size = x[0].numel()
-    count, random = round(fraction * size), stream(key, _ZEROS, replica)
+    count, random = round(fraction * size), stream(seed, _ZEROS, replica)
     blanks = torch.as_tensor(blank, dtype=x.dtype).view(-1, *[1] * (x.ndim - 2)).expand(x.shape[1:]).flatten()
     for part in x.flatten(1).split(_CHUNK):  # views: x is contiguous
         chosen = torch.from_numpy(random.random((len(part), size), dtype="float32")).topk(count, sorted=False).indices

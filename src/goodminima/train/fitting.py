@@ -71,7 +71,7 @@ class Fit(Generic[N]):
 
 def fit(
     net: N,
-    task: Task,
+    data: Task,
     *,
     recipe: Recipe,
     seed: int,
@@ -79,8 +79,8 @@ def fit(
     evaluate_every: int = 1,
     evaluate: bool = True,
     stop_when: Callable[[Epoch], bool] | None = None,
-    keep: Path | None = None,
-    keep_every: int = 5,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 5,
     device: str = "cpu",
     callback: Callback | None = None,
 ) -> Fit[N]:
@@ -91,7 +91,7 @@ def fit(
 
     Args:
         net: Where training starts; it is not changed. BatchNorm and dropout do while training what they do.
-        task: What is learned from, and what is measured.
+        data: What is learned from, and what is measured.
         recipe: How.
         seed: At least 0. Decides order, crops, mirror images and dropout.
         objective: What a step makes smaller: a function of the net, the batch and the number of the step, from 0. What is
@@ -99,21 +99,21 @@ def fit(
         evaluate_every: Epochs between two measurements; 0 for the last epoch alone.
         evaluate: Whether the test split is measured as well.
         stop_when: Ends the training when it is true of what was just measured: `fitted`, say.
-        keep: A file that the training is kept in. If it holds all of it, nothing is trained; if it holds a part, training
+        checkpoint: A file that the training is kept in. If it holds all of it, nothing is trained; if it holds a part, training
             goes on from there. None to keep nothing.
-        keep_every: Epochs between two writings of the file; fewer, where writing takes more than 5 % of the time.
+        checkpoint_every: Epochs between two writings of the file; fewer, where writing takes more than 5 % of the time.
         device: Where it is trained.
         callback: Called after each step with examples seen and examples to be seen at most.
 
     Raises:
         ValueError: For a recipe that does not fit the net or the task, or when the loss is not finite any more.
-        OtherTraining: `keep` holds a training from another start, by another recipe, on other data.
+        OtherTraining: `checkpoint` holds a training from another start, by another recipe, on other data.
 
     Cost: three forward passes of the training set an epoch, and one of both splits a measurement.
     """
-    if evaluate_every < 0 or keep_every < 1:
+    if evaluate_every < 0 or checkpoint_every < 1:
         raise ValueError(
-            f"fit: evaluate_every must be at least 0 and keep_every at least 1, got {evaluate_every} and {keep_every}"
+            f"fit: evaluate_every must be at least 0 and checkpoint_every at least 1, got {evaluate_every} and {checkpoint_every}"
         )
     asked = {
         "objective": text_of(objective),
@@ -121,17 +121,18 @@ def fit(
         "evaluate": str(evaluate),
         "evaluate_every": str(evaluate_every),
     }
-    checkpoint = None if keep is None else Checkpoint(keep, asked | _identity(net, task, recipe, seed, device))
+    identity = asked | _identity(net, data, recipe, seed, device)
+    file = None if checkpoint is None else Checkpoint(checkpoint, identity)
     training = Training(
         copy.deepcopy(net),
-        task.to(device),
+        data.to(device),
         recipe=recipe,
         seed=seed,
         objective=objective or _cross_entropy,
         device=device,
     )
     with training.random_numbers_of_its_own():
-        stored = None if checkpoint is None else checkpoint.read()
+        stored = None if file is None else file.read()
         if stored is not None:
             training.go_on_from(stored)
         while not training.over:
@@ -140,8 +141,8 @@ def fit(
             if training.over or (evaluate_every and training.epochs % evaluate_every == 0):
                 measured = training.measure(test=evaluate)
                 training.over |= stop_when is not None and stop_when(measured)
-            if checkpoint is not None and (training.over or training.epochs % keep_every == 0):
-                checkpoint.write(training.state(), at_once=training.over)
+            if file is not None and (training.over or training.epochs % checkpoint_every == 0):
+                file.write(training.state(), at_once=training.over)
     return Fit(net=cast(N, training.finished_net()), history=tuple(training.history))
 
 

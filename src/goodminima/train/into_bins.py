@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.status import Status
 from goodminima.population.parameters import num_parameters
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractPrior
-from goodminima.search.fits import Fits, Status
+from goodminima.search.fits import Fits
 from goodminima.search.screening import interleaved
 from goodminima.tasks.task import Task
 from goodminima.train.blocks import Callback, Harvest, trainer_of
@@ -47,7 +48,7 @@ class TrainedBins:
         trained: How many members were trained.
         nonfinite: How many of them ran off to infinity or NaN; they are in no bin.
         bins: One entry per requested `Fits`.
-        status: SOLVED if every bin has as many members as were wanted.
+        status: SOLVED if every bin has `num_solutions` members.
     """
 
     net: nn.Module
@@ -66,9 +67,9 @@ def train_into_bins(
     task: Task,
     *,
     sgd: SGDConfig,
-    start: AbstractPrior,
+    prior: AbstractPrior,
     accept: Sequence[Fits],
-    wanted: int = 1,
+    num_solutions: int = 1,
     keep: int = 100,
     members: int = 64,
     max_members: int = 6400,
@@ -76,7 +77,7 @@ def train_into_bins(
     device: str = "cpu",
     callback: Callback | None = None,
 ) -> TrainedBins:
-    """Trains blocks of `members` members until every bin has `wanted` of them, or `max_members` are spent.
+    """Trains blocks of `members` members until every bin has `num_solutions` of them, or `max_members` are spent.
 
     Before each step a member's normalised loss over all training examples is looked at. For a bin (l, u] the member
     stops the first time that it is right everywhere with a loss of at most u, and counts if that loss is above l. A
@@ -87,9 +88,9 @@ def train_into_bins(
         net: Any module.
         task: Its `train` is fitted; its `test` is never seen.
         sgd: Step, epochs, batch.
-        start: Where members start: member k at draw k of `seed`.
+        prior: Where members start: member k at draw k of `seed`.
         accept: The bins.
-        wanted: Members asked for in each bin.
+        num_solutions: Members asked for in each bin.
         keep: Members remembered per bin, the first ones; all are counted.
         members: Block size; part of what is computed, since a block is trained whole.
         max_members: Most members trained.
@@ -106,17 +107,17 @@ def train_into_bins(
 
     Differs from paper: the authors train anew for each bin; the distribution of a bin's members is the same.
     """
-    _check(accept, wanted=wanted, keep=keep, members=members, max_members=max_members)
+    _check(accept, num_solutions=num_solutions, keep=keep, members=members, max_members=max_members)
     examples, harvest = interleaved(task.train).to(device), [Harvest(fits, keep) for fits in accept]
     train, trained, nonfinite = trainer_of(net, examples, sgd, seed), 0, 0
-    while trained < max_members and any(bin_.hits < wanted for bin_ in harvest):
+    while trained < max_members and any(bin_.hits < num_solutions for bin_ in harvest):
         block = np.arange(trained, min(trained + members, max_members), dtype=np.uint64)
-        theta = start.draw(net, seed=seed, indices=block, device=device)
+        theta = prior.draw(net, seed=seed, indices=block, device=device)
         nonfinite += train(theta, trained, harvest, callback or _silent)
         trained += len(block)
         if callback is not None:
             callback(trained, tuple(bin_.hits for bin_ in harvest))
-    status = Status.SOLVED if all(bin_.hits >= wanted for bin_ in harvest) else Status.BUDGET_SPENT
+    status = Status.SOLVED if all(bin_.hits >= num_solutions for bin_ in harvest) else Status.BUDGET_SPENT
     frozen = tuple(_frozen(bin_, num_parameters(net)) for bin_ in harvest)
     return TrainedBins(net=net, trained=trained, nonfinite=nonfinite, bins=frozen, status=status)
 
@@ -130,11 +131,11 @@ def _frozen(bin_: Harvest, size: int) -> BinMembers:
     return BinMembers(bin_.fits, bin_.hits, theta, tuple(number for number, _ in bin_.rows))
 
 
-def _check(accept: Sequence[Fits], *, wanted: int, keep: int, members: int, max_members: int) -> None:
+def _check(accept: Sequence[Fits], *, num_solutions: int, keep: int, members: int, max_members: int) -> None:
     if not accept:
         raise ValueError("accept needs at least one Fits")
     for name, value, least in (
-        ("wanted", wanted, 1),
+        ("num_solutions", num_solutions, 1),
         ("keep", keep, 0),
         ("members", members, 1),
         ("max_members", max_members, 1),

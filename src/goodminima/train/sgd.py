@@ -70,7 +70,7 @@ def minibatches(num_examples: int, sgd: SGDConfig, seed: int) -> Iterator[tuple[
             yield epoch, rows
 
 
-def train(
+def train_population(
     net: nn.Module, examples: Examples, theta: Float[Tensor, "P D"], *, sgd: SGDConfig, seed: int
 ) -> Iterator[tuple[int, Float[Tensor, "P D"]]]:
     """Yields (epoch, members) after each epoch.

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from goodminima.volume import Count, Outcome
-from goodminima.volume.splitting.interval import combine, outcome_of
+from goodminima.core.status import Status
+from goodminima.volume import Count
+from goodminima.volume.splitting.interval import combine, status_of
 from goodminima.volume.splitting.sampler import RunEstimate
 
 
@@ -41,7 +42,7 @@ def test_a_single_run_has_no_upper_end_but_one() -> None:
 def test_runs_that_stopped_mixing_give_a_lower_bound() -> None:
     estimates = _readings(np.array([-9.0, -11.0]), families=2)
     volume = combine(estimates, particles=256)
-    assert outcome_of(estimates) is Outcome.STOPPED_MIXING
+    assert status_of(estimates) is Status.STOPPED_MIXING
     assert volume.is_bound
     assert volume.low == pytest.approx(-10 + math.log(0.025) / 2)
     assert str(volume).startswith("log V >= -11.844")
@@ -49,7 +50,7 @@ def test_runs_that_stopped_mixing_give_a_lower_bound() -> None:
 
 def test_a_run_that_did_not_arrive_counts_as_zero() -> None:
     estimates = _readings(np.array([-9.0, -math.inf]))
-    assert outcome_of(estimates) is Outcome.STOPPED_MIXING
+    assert status_of(estimates) is Status.STOPPED_MIXING
     assert combine(estimates, particles=256).low == pytest.approx(-9 - math.log(2) + math.log(0.025))
 
 
@@ -65,7 +66,7 @@ def test_the_lower_bound_holds_at_least_as_often_as_it_says(spread: float) -> No
 def test_no_arrival_is_an_upper_bound() -> None:
     estimates = [RunEstimate(log_volume=-math.inf, ceiling=c, levels=9, families=100) for c in (-40.0, -38.0)]
     volume = combine(estimates, particles=256)
-    assert outcome_of(estimates) is Outcome.EMPTY
+    assert status_of(estimates) is Status.EMPTY
     assert (volume.estimate, volume.low) == (None, -math.inf)
     assert volume.high == pytest.approx(-38.0 + stats.norm.ppf(0.95) * 3 / 16)
 

@@ -9,11 +9,12 @@ from known_sets import Orthant
 from scipy import stats
 from torch import Tensor, nn
 
+from goodminima.core.status import Status
 from goodminima.nets import LinearModel
 from goodminima.population import AbstractPrior, Cube, Gaussian, native
 from goodminima.search import Fits, bins
 from goodminima.tasks import Examples, Task, wedge
-from goodminima.volume import BlockMoves, NeuronMoves, Outcome, Split, Stage, split_volume, volume_where
+from goodminima.volume import BlockMoves, NeuronMoves, Split, Stage, split_volume, volume_where
 from goodminima.volume.splitting.sampler import Sampler, SplittingPlan, SplittingRun
 from goodminima.volume.splitting.splitting import moves_for
 
@@ -24,7 +25,7 @@ QUICK = {"particles": 128, "repeats": 4, "sweeps": 4}
 
 def _close(split: Split, truth: float, which: int = 0) -> None:
     """The truth is in the interval of confidence 1 - 1e-6, and that is no wider than it should be for such runs."""
-    assert split.outcome(which) is Outcome.SOLVED
+    assert split.status_of(which) is Status.SOLVED
     wide = split.volume(which, confidence=1 - FALSE_ALARM)
     assert wide.low < truth < wide.high
     logs = np.array([run.estimates[which].log_volume for run in split.runs])
@@ -141,7 +142,7 @@ def test_draws_are_uniform_in_the_set() -> None:
 
 
 def _runs(moves: Orthant, count: int, particles: int, seed: int = 0) -> list[SplittingRun]:
-    plan = SplittingPlan(particles=particles, sweeps=1, repeats=count, seed=seed, lowest=-2500.0)
+    plan = SplittingPlan(particles=particles, sweeps=1, repeats=count, seed=seed, min_log_volume=-2500.0)
     order = torch.arange(moves.dimension)
     return [
         Sampler(moves, order, plan, repeat=repeat, callback=lambda step, cost: None).run((Fits(),))
@@ -186,7 +187,7 @@ def test_particles_that_stand_still_are_no_measurement() -> None:
     """Without walks 2^-7 of 64 particles is half of one: a bound, or nothing, and never an interval."""
     runs = _runs(Orthant(7, walks=False), 5, 64)
     split = Split(net=None, accept=(Fits(),), runs=tuple(runs), task="orthant")
-    assert split.status is not Outcome.SOLVED
+    assert split.status is not Status.SOLVED
     assert split.log_volume.estimate is None
     assert split.log_volume.low < -7 * math.log(2) < split.log_volume.high
     assert all(step.correlation == pytest.approx(1.0) for step in runs[0].steps)
@@ -196,7 +197,7 @@ def test_an_empty_set_ends_and_says_so() -> None:
     split = volume_where(
         lambda t: torch.stack([t[:, 0] - 0.1, -0.1 - t[:, 0]], dim=1), dimension=2, repeats=2, sweeps=3, particles=64
     )
-    assert split.status is Outcome.EMPTY
+    assert split.status is Status.EMPTY
     assert split.log_volume.estimate is None
     assert split.log_volume.high < -10
     assert len(split.theta()) == 0
@@ -205,14 +206,14 @@ def test_an_empty_set_ends_and_says_so() -> None:
 def test_contradictory_examples_end_and_say_so() -> None:
     task = _task(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), [0, 1])
     split = split_volume(LinearModel(in_features=2), task, repeats=2, particles=64, sweeps=2)
-    assert split.status is Outcome.EMPTY
+    assert split.status is Status.EMPTY
     assert split.by_samples[0][1].estimate == pytest.approx(math.log(0.5), abs=0.5)
     assert split.by_samples[1][1].is_bound
 
 
 def test_below_the_lowest_volume_of_interest_it_ends() -> None:
-    split = volume_where(lambda theta: theta, dimension=20, lowest=-5.0, repeats=2)
-    assert split.status is Outcome.EMPTY
+    split = volume_where(lambda theta: theta, dimension=20, min_log_volume=-5.0, repeats=2)
+    assert split.status is Status.EMPTY
     assert -6 < split.log_volume.high < -5
     assert all(run.steps[-1].log_volume >= -5 - math.log(2) for run in split.runs)
 
@@ -248,7 +249,7 @@ def test_a_run_counts_its_evaluations() -> None:
         ({"particles": 8}, "particles must be at least 16, got 8"),
         ({"sweeps": 0}, "sweeps must be at least 1, got 0"),
         ({"repeats": 0}, "repeats must be at least 1, got 0"),
-        ({"lowest": 0.0}, "lowest is the log of a probability"),
+        ({"min_log_volume": 0.0}, "min_log_volume is the log of a probability"),
         ({"accept": ()}, "at least one Fits"),
         ({"moves": Orthant(3)}, "moves are about 3 examples, but wedge n=11 has 11"),
     ],

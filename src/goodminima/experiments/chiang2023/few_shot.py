@@ -15,7 +15,8 @@ from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
 
-from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Cell, Context, Outcome
 from goodminima.nets import LinearModel
 from goodminima.population import Cube, TorchDefault
 from goodminima.search import PatternRule, Until, pattern_search
@@ -105,7 +106,7 @@ def _features(images: ImageData, context: Context) -> Float[Tensor, "M F"]:
     )
 
     def callback(what: str, done: int, wanted: int) -> None:
-        context.callback(Progress(done=done, wanted=wanted, unit=what, effort=done, effort_unit="images"))
+        context.callback(Progress(done=done, total=wanted, unit=what, effort=done, effort_unit="images"))
 
     seed = replace(context, replicate=0).key("features")
     return pretrained_features(images, extractor, seed=seed, device=context.device, callback=callback).x
@@ -156,7 +157,7 @@ def _pattern_search(lesson: _Lesson, context: Context) -> _Heads:
             pattern_search(net, examples, start=start, rule=PatternRule(), until=until, seed=seed, member=member)
         )
         candidates += found[-1].candidates
-        done = {"done": member + 1, "wanted": len(lesson.x), "unit": "episodes"}
+        done = {"done": member + 1, "total": len(lesson.x), "unit": "episodes"}
         context.callback(Progress(**done, effort=candidates, effort_unit="candidates"))
     short = sum(head.steps < context.scale_settings["steps"] for head in found)
     return _Heads(
@@ -172,7 +173,7 @@ def _ridge(lesson: _Lesson, context: Context) -> _Heads:
 
 def _svm(lesson: _Lesson, context: Context) -> _Heads:
     def callback(done: int) -> None:
-        context.callback(Progress(done=done, wanted=len(lesson.x), unit="episodes"))
+        context.callback(Progress(done=done, total=len(lesson.x), unit="episodes"))
 
     return _Heads(
         svm_heads(lesson.x, lesson.episodes.support_y, cost=_SVM_COST, seed=context.key("svm"), callback=callback)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from goodminima.core.progress import Progress
 from goodminima.experiments.chiang2023.two_class import image_task, lenet_for
-from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Printed, Progress, Scale
+from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Printed, Scale
 from goodminima.population import TorchDefault
 from goodminima.train import SGDConfig, poisoned_sgd
 
@@ -31,7 +32,7 @@ def run_poisoned(cell: Cell, context: Context) -> Outcome:
     epochs = context.scale_settings["epochs"]
 
     def callback(epoch: int, test_accuracy: float) -> None:
-        context.callback(Progress(done=1 - test_accuracy, wanted=1, unit="flipped", effort=epoch, effort_unit="epochs"))
+        context.callback(Progress(done=1 - test_accuracy, total=1, unit="flipped", effort=epoch, effort_unit="epochs"))
 
     found = poisoned_sgd(net, task, theta, sgd=SGDConfig(**context.scale_settings), seed=seed, callback=callback)
     train, test = float(found.train_accuracy[0]), float(found.test_accuracy[0])

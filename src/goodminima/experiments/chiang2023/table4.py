@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 
-from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Progress, Scale
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Scale
 from goodminima.experiments.paper_values import printed_row
 from goodminima.nets import LeNet
 from goodminima.population import Population, TorchDefault
@@ -77,16 +78,16 @@ def _sgd(cell: Cell, context: Context, task: Task, net: LeNet) -> Outcome:
 
     def callback(ended: int, hits: tuple[int, ...]) -> None:
         context.callback(
-            Progress(done=hits[0], wanted=members, unit="members fitted", effort=ended, effort_unit="members")
+            Progress(done=hits[0], total=members, unit="members fitted", effort=ended, effort_unit="members")
         )
 
     trained = train_into_bins(
         net,
         task,
         sgd=SGDConfig(lr=0.01, epochs=settings["epochs"], batch_size=64, momentum=0.5),
-        start=TorchDefault(),
+        prior=TorchDefault(),
         accept=[Fits()],
-        wanted=members,
+        num_solutions=members,
         keep=members,
         members=members,
         max_members=members,
@@ -113,7 +114,7 @@ def _search(cell: Cell, context: Context, task: Task, net: LeNet) -> Outcome:
     def callback(point: Point) -> None:
         right = round(point.accuracy * samples)
         effort = {"effort": point.candidates, "effort_unit": "candidates"}
-        context.callback(Progress(done=right, wanted=samples, unit="images right", **effort))
+        context.callback(Progress(done=right, total=samples, unit="images right", **effort))
 
     found: Searched = _SEARCHES[method](
         net,

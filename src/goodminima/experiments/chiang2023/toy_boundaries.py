@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Cell, Context, Outcome
 from goodminima.landscape.boundary import decision_regions
 from goodminima.nets import MLP
 from goodminima.population import FanOut, Population
@@ -52,13 +53,13 @@ def _guessed(cell: Cell, context: Context, task: Task) -> tuple[Population | Non
     """Guesses no worse in loss than what SGD freezes at: the paper, too, leaves out guesses with a high loss."""
 
     def callback(guesses: int, hits: tuple[int, ...]) -> None:
-        context.callback(Progress(done=min(hits[0], BOUNDARIES), wanted=BOUNDARIES, effort=guesses))
+        context.callback(Progress(done=min(hits[0], BOUNDARIES), total=BOUNDARIES, effort=guesses))
 
     found = guess_and_check(
         _net(cell),
         task,
         accept=Fits(loss_below=0.68),
-        wanted=BOUNDARIES,
+        num_solutions=BOUNDARIES,
         keep=BOUNDARIES,
         budget=context.scale_settings["budget"],
         chunk=65_536,
@@ -73,16 +74,16 @@ def _guessed(cell: Cell, context: Context, task: Task) -> tuple[Population | Non
 def _trained(cell: Cell, context: Context, task: Task) -> tuple[Population | None, dict[str, int]]:
     def callback(members: int, hits: tuple[int, ...]) -> None:
         context.callback(
-            Progress(done=min(hits[0], BOUNDARIES), wanted=BOUNDARIES, effort=members, effort_unit="members")
+            Progress(done=min(hits[0], BOUNDARIES), total=BOUNDARIES, effort=members, effort_unit="members")
         )
 
     found = train_into_bins(
         _net(cell),
         task,
         sgd=SGDConfig(lr=0.1, epochs=200, batch_size=3),
-        start=FanOut(),
+        prior=FanOut(),
         accept=(Fits(),),
-        wanted=BOUNDARIES,
+        num_solutions=BOUNDARIES,
         keep=BOUNDARIES,
         members=512,
         max_members=context.scale_settings["max_members"],
@@ -99,7 +100,7 @@ def _poisoned(cell: Cell, context: Context, task: Task) -> tuple[Population | No
     seed, net, epochs = context.key("training", cell.name), _net(cell), context.scale_settings["poison_epochs"]
 
     def callback(epoch: int, test_accuracy: float) -> None:
-        context.callback(Progress(done=epoch, wanted=epochs, unit="epochs", effort=epoch, effort_unit="epochs"))
+        context.callback(Progress(done=epoch, total=epochs, unit="epochs", effort=epoch, effort_unit="epochs"))
 
     theta = FanOut().draw(net, seed=seed, indices=np.arange(256, dtype=np.uint64), device=context.device)
     sgd = SGDConfig(lr=0.5, momentum=0.9, epochs=epochs, batch_size=1000)

@@ -14,14 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goodminima.experiments.experiment import Cell, Context, Outcome, Progress
+from goodminima.core.progress import Progress
+from goodminima.core.status import Status
+from goodminima.experiments.experiment import Cell, Context, Outcome
 from goodminima.experiments.volume_estimates import LOG10, run_logs, split_told
 from goodminima.nets import LeNet, LinearModel
 from goodminima.population import Cube, FanOut, Population
 from goodminima.search import Fits, Found, guess_and_check
 from goodminima.tasks import Task, few_shot, load_images
 from goodminima.train import SGDConfig, TrainedBins, train_into_bins
-from goodminima.volume.splitting.interval import Outcome as Ended
 
 METHODS = {
     "gc": ("LeNet", "G&C"),
@@ -101,7 +102,7 @@ def _guess(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Mini
         task,
         prior=cell.settings.get("prior", Cube(1.0)),
         accept=asked,
-        wanted=settings["wanted"],
+        num_solutions=settings["wanted"],
         keep=settings["keep"],
         budget=settings["budget"]
         if isinstance(settings["budget"], int)
@@ -127,7 +128,7 @@ def _split(cell: Cell, context: Context, task: Task, asked: list[Fits]) -> _Mini
     )
     keep = context.scale_settings["keep"]
     kept = [torch.cat([run.theta[which][:keep] for run in split.runs]) for which in range(len(asked))]
-    mixed = np.array([split.outcome(which) is Ended.SOLVED for which in range(len(asked))])
+    mixed = np.array([split.status_of(which) is Status.SOLVED for which in range(len(asked))])
     doubtful = [str(fits) for fits, mixes, theta in zip(asked, mixed, kept, strict=True) if len(theta) and not mixes]
     return _Minima(
         net=net,
@@ -160,9 +161,9 @@ def _train(
         net,
         task,
         sgd=sgd,
-        start=start,
+        prior=start,
         accept=asked,
-        wanted=settings["wanted"],
+        num_solutions=settings["wanted"],
         keep=settings["keep"],
         members=settings["members"][cell.settings["method"]],
         max_members=settings["member_images"][cell.settings["method"]] // len(task.train),
@@ -210,6 +211,6 @@ def _test_accuracies(found: _Minima, task: Task) -> list[float | None]:
 def _callback(context: Context, *, wanted: int, unit: str) -> Callable[[int, tuple[int, ...]], None]:
     def callback(effort: int, hits: tuple[int, ...]) -> None:
         done = sum(min(count, wanted) for count in hits)
-        context.callback(Progress(done=done, wanted=wanted * len(hits), effort=effort, effort_unit=unit))
+        context.callback(Progress(done=done, total=wanted * len(hits), effort=effort, effort_unit=unit))
 
     return callback

@@ -4,12 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Printed, Progress, Scale
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Printed, Scale
 from goodminima.experiments.huang2020.roll import measured, roll, roll_net, start_of, steps_told
 from goodminima.landscape import Trajectory, pca, tsne
 from goodminima.population import Population
 from goodminima.tasks import FreshRolls, Task
-from goodminima.train import PoisonedAdamConfig, SGDConfig, poison_together, train
+from goodminima.train import PoisonedAdamConfig, SGDConfig, poison_together
 
 EVERY = 10  # epochs between two snapshots
 _BETA, _LR = 0.1, 0.005
@@ -55,11 +56,11 @@ def _sgd(context: Context, task: Task) -> Trajectory:
     """Snapshots after every tenth epoch."""
     sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=32, epochs=context.scale_settings["epochs"])
     snapshots = list[tuple[int, Tensor]]()
-    for epoch, members in train(roll_net(), task.train, start_of(context, 1), sgd=sgd, seed=context.key("batches")):
+    for epoch, members in train_population(roll_net(), task.train, start_of(context, 1), sgd=sgd, seed=context.key("batches")):
         if (epoch + 1) % EVERY == 0:
             snapshots.append((epoch + 1, members[0]))
             context.callback(
-                Progress(done=epoch + 1, wanted=sgd.epochs, unit="epochs", effort=epoch + 1, effort_unit="epochs")
+                Progress(done=epoch + 1, total=sgd.epochs, unit="epochs", effort=epoch + 1, effort_unit="epochs")
             )
     return Trajectory(np.array([epoch for epoch, _ in snapshots]), torch.stack([theta for _, theta in snapshots]))
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Progress, Scale
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.huang2020.roll import HIDDEN, for_picture, points
 from goodminima.landscape import decision_regions, parameters_of
 from goodminima.nets import MLP
@@ -32,7 +33,7 @@ def run_rings(cell: Cell, context: Context) -> Outcome:
 
     def callback(seen: int, wanted: int) -> None:
         if (done := seen // len(task.train)) % _TELL_EVERY == 0:
-            context.callback(Progress(done=done, wanted=steps, unit="steps", effort=done, effort_unit="steps"))
+            context.callback(Progress(done=done, total=steps, unit="steps", effort=done, effort_unit="steps"))
 
     found = fit(
         Population(net, start).member(0),

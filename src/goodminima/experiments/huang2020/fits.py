@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from goodminima.core.checkpoint import Checkpoint, digest
-from goodminima.experiments.experiment import Context, Outcome, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Context, Outcome
 from goodminima.experiments.shared_trainings import images_told, shared_training
 from goodminima.nets import PixelProducts
 from goodminima.tasks import Task, few_shot, full_task, load_images
@@ -44,7 +45,7 @@ def trained(
             recipe=recipe,
             seed=context.key("order"),
             evaluate_every=0,
-            keep=file,
+            checkpoint=file,
             device=context.device,
             callback=images_told(context, name),
         )
@@ -109,7 +110,7 @@ def _rights_told(context: Context, task: Task, name: str) -> Callable[[int, int]
         context.callback(
             Progress(
                 done=right,
-                wanted=len(task.train),
+                total=len(task.train),
                 unit=f"examples right of {name}",
                 effort=iterations,
                 effort_unit="iterations",

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from goodminima.core.checkpoint import digest
-from goodminima.experiments.experiment import Context, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Context
 from goodminima.experiments.shared_trainings import images_told, shared_tensors, shared_training
 from goodminima.landscape import parameters_of
 from goodminima.nets import ThinResNet
@@ -91,7 +92,7 @@ def minimum(context: Context, task: Task, beta: float) -> Fit[ThinResNet]:
             seed=context.key("order"),
             objective=PoisonedObjective(beta=beta, draw=poison),
             evaluate_every=0,
-            keep=file,
+            checkpoint=file,
             device=context.device,
             callback=images_told(context, name),
         )
@@ -137,7 +138,7 @@ def _told(context: Context, loss: Loss) -> Loss:
     def one(vector: Tensor) -> Tensor:
         nonlocal done
         done += 1
-        context.callback(Progress(done=done, wanted=done, unit="losses along rays", effort=done, effort_unit="losses"))
+        context.callback(Progress(done=done, total=done, unit="losses along rays", effort=done, effort_unit="losses"))
         return loss(vector[None])
 
     return lambda theta: torch.cat([one(vector) for vector in theta])
@@ -147,7 +148,7 @@ def points_told(context: Context, of: str) -> Callable[[int, int], None]:
     """A listener of slices."""
 
     def callback(done: int, total: int) -> None:
-        context.callback(Progress(done=done, wanted=total, unit=f"points of {of}", effort=done, effort_unit="losses"))
+        context.callback(Progress(done=done, total=total, unit=f"points of {of}", effort=done, effort_unit="losses"))
 
     return callback
 

@@ -9,7 +9,8 @@ from scipy.spatial import KDTree
 from scipy.stats import rankdata
 from torch import Tensor
 
-from goodminima.experiments.experiment import Context, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Context
 from goodminima.experiments.shared_trainings import shared_tensors
 from goodminima.landscape import Regions, decision_regions
 from goodminima.nets import MLP
@@ -90,7 +91,7 @@ def steps_told(context: Context, *, total: int, of: str = "steps") -> Callable[[
     """A listener that reports steps, or what else it counts."""
 
     def callback(done: int) -> None:
-        context.callback(Progress(done=done, wanted=total, unit=of, effort=done, effort_unit=of))
+        context.callback(Progress(done=done, total=total, unit=of, effort=done, effort_unit=of))
 
     return callback
 

@@ -1,6 +1,7 @@
 """How the long loops of `theory` tell a run's live line where they stand."""
 
-from goodminima.experiments.experiment import Context, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Context
 from goodminima.theory.loops import Callback
 
 
@@ -9,6 +10,6 @@ def steps_told(context: Context, *, total: int, before: int = 0) -> Callback:
 
     def callback(steps: int) -> None:
         done = before + steps
-        context.callback(Progress(done=done, wanted=total, unit="steps", effort=done, effort_unit="steps"))
+        context.callback(Progress(done=done, total=total, unit="steps", effort=done, effort_unit="steps"))
 
     return callback

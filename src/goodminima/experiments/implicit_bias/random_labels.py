@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Progress, Scale
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.nets import MLP, LeNet
 from goodminima.population import Population, TorchDefault
 from goodminima.tasks import Examples, Task, few_shot, load_images
 from goodminima.tasks.corrupt import with_random_labels
-from goodminima.train import SGDConfig, train
+from goodminima.train import SGDConfig, train_population
 
 _CLASSES = 10
 
@@ -60,11 +61,11 @@ def _fit(cell: Cell, context: Context, net: nn.Module, examples: Examples, *, be
     key = context.key("start", cell.name)
     theta = TorchDefault().draw(net, seed=key, indices=np.zeros(1, dtype=np.uint64), device=context.device)
     curve = list[float]()
-    for epoch, members in train(net, examples, theta, sgd=sgd, seed=context.key("batches", cell.name)):
+    for epoch, members in train_population(net, examples, theta, sgd=sgd, seed=context.key("batches", cell.name)):
         theta = members
         curve.append(_accuracy(net, theta, examples))
         done, wanted = before + curve[-1] * len(examples), 2 * len(examples)
-        context.callback(Progress(done=done, wanted=wanted, unit="images", effort=epoch + 1, effort_unit="epochs"))
+        context.callback(Progress(done=done, total=wanted, unit="images", effort=epoch + 1, effort_unit="epochs"))
         if curve[-1] == 1:
             break
     return _Fit(theta=theta, accuracy=np.array(curve), epochs=float(len(curve)) if curve[-1] == 1 else None)

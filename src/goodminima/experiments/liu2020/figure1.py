@@ -115,8 +115,8 @@ def _memorised(start: nn.Module, task: Task, context: Context, recipe: Recipe, k
         evaluate_every=10,
         evaluate=False,
         stop_when=fitted,
-        keep=keep,
-        keep_every=1000,
+        checkpoint=keep,
+        checkpoint_every=1000,
         callback=images_told(context, "random labels"),
     )
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from goodminima.experiments.experiment import Cell, Claim, Context, Outcome, Progress
+from goodminima.core.progress import Progress
+from goodminima.experiments.experiment import Cell, Claim, Context, Outcome
 from goodminima.experiments.liu2020.per_net import for_each_data_set, model_cells, trainings_of
 from goodminima.experiments.liu2020.trainings import Trainings
 from goodminima.measure import fgsm_accuracy
@@ -39,7 +40,7 @@ def _under_attack(trainings: Trainings, model: str) -> np.ndarray:
     context, images = trainings.context, trainings.images
 
     def callback(done: int, wanted: int) -> None:
-        context.callback(Progress(done=done, wanted=wanted, unit="images moved", effort=done, effort_unit="images"))
+        context.callback(Progress(done=done, total=wanted, unit="images moved", effort=done, effort_unit="images"))
 
     found = fgsm_accuracy(
         trainings.model(model).net.to(context.device),

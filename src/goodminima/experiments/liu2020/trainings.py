@@ -185,8 +185,8 @@ class Trainings:
                 zero_out=self.setting.zero_out,
                 blank=black(self.images),
                 recipe=self.setting.memorising.recipe("vanilla"),
-                key=self.context.key("random labels", self.net),
-                keep=keep,
+                seed=self.context.key("random labels", self.net),
+                checkpoint=keep,
                 device=self.context.device,
                 callback=images_told(self.context, name),
             )
@@ -200,7 +200,7 @@ class Trainings:
             recipe=self.setting.tuning.recipe(mode, border=black(self.images)),
             seed=self.context.key("training", self.net),
             evaluate_every=self.setting.evaluate_every,
-            keep=keep,
+            checkpoint=keep,
             device=self.context.device,
             callback=images_told(self.context, name),
         )

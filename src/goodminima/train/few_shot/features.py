@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from goodminima.core import files
 from goodminima.core.checkpoint import digest
 from goodminima.nets import ResNet12
-from goodminima.tasks import cache
 from goodminima.tasks.image_data import ImageData
 from goodminima.train.few_shot.pretrain import pretrain
 from goodminima.train.recipe import Recipe
@@ -81,12 +81,12 @@ def pretrained_features(
         callback: Told now and then what is under way: its name, images done, images to do.
     """
     say = callback or _nobody_listens
-    file = cache.cache_file(f"features-{images.name}", _identity(images, extractor, seed, device))
-    with cache.turn(file, waiting=lambda: say("images, trained on by another worker", 0, 1)):
-        stored = cache.read_tensors(file)
+    file = files.cache_file(f"features-{images.name}", _identity(images, extractor, seed, device))
+    with files.turn(file, waiting=lambda: say("images, trained on by another worker", 0, 1)):
+        stored = files.read_tensors(file)
         if stored is None:
             made = _make(images, extractor, seed, device, say)
-            cache.write_tensors(file, {name: getattr(made, name) for name in Features.__slots__}, images.origin)
+            files.write_tensors(file, {name: getattr(made, name) for name in Features.__slots__}, images.origin)
             return made
     return Features(**stored[0])
 

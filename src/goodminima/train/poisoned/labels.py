@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from goodminima.population.population import Population
 from goodminima.tasks.task import Examples, Task
-from goodminima.train.sgd import SGDConfig, train
+from goodminima.train.sgd import SGDConfig, train_population
 
 
 @final
@@ -73,7 +73,7 @@ def poisoned_sgd(
     if check_every < 1:
         raise ValueError(f"check_every must be at least 1, got {check_every}")
     mixture, members, epochs = poison(task, repeats=repeats), theta, 0
-    for epoch, members in train(net, mixture, theta, sgd=sgd, seed=seed):
+    for epoch, members in train_population(net, mixture, theta, sgd=sgd, seed=seed):
         epochs = epoch + 1
         if epochs % check_every and epochs != sgd.epochs:
             continue

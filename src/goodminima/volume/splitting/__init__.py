@@ -1,7 +1,6 @@
 """Multilevel splitting: volumes far below what counting reaches, and uniform draws from the sets."""
 
 from goodminima.volume.splitting.blocks import BlockMoves
-from goodminima.volume.splitting.interval import Outcome
 from goodminima.volume.splitting.level import Level
 from goodminima.volume.splitting.moves import AbstractMoves, TargetValues, Walked
 from goodminima.volume.splitting.neurons import NeuronMoves
@@ -12,7 +11,6 @@ __all__ = [
     "BlockMoves",
     "Level",
     "NeuronMoves",
-    "Outcome",
     "Split",
     "Stage",
     "TargetValues",

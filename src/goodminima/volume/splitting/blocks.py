@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, UInt64
 from torch import Tensor, nn
 
 from goodminima.core import generator
+from goodminima.core.streams import derived_seed
 from goodminima.population.parameters import num_parameters, slots
 from goodminima.population.priors import AbstractPrior
-from goodminima.search.starts import derived_seed
 from goodminima.tasks.task import Examples
 from goodminima.volume.splitting.level import Level
 from goodminima.volume.splitting.moves import AbstractMoves, TargetValues, Walked

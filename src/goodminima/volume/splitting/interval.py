@@ -2,32 +2,24 @@
 
 import math
 from collections.abc import Sequence
-from enum import StrEnum
 
 import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
 from goodminima.core.log_volume import Count, LogVolume
+from goodminima.core.status import Status
 from goodminima.volume.splitting.lineage import LEAST_FAMILIES
 from goodminima.volume.splitting.sampler import RunEstimate
 
 
-class Outcome(StrEnum):
-    """How a measurement by splitting ended."""
-
-    SOLVED = "solved"
-    STOPPED_MIXING = "stopped mixing"  # or some runs did not arrive: a lower bound
-    EMPTY = "empty"  # or too small: no run arrived, an upper bound
-
-
-def outcome_of(estimates: Sequence[RunEstimate]) -> Outcome:
+def status_of(estimates: Sequence[RunEstimate]) -> Status:
     """EMPTY if no run arrived, SOLVED if all did and mixed on the way."""
     arrived = [estimate.log_volume > -math.inf for estimate in estimates]
     if not any(arrived):
-        return Outcome.EMPTY
+        return Status.EMPTY
     mixed = all(estimate.families >= LEAST_FAMILIES for estimate in estimates)
-    return Outcome.SOLVED if mixed and all(arrived) else Outcome.STOPPED_MIXING
+    return Status.SOLVED if mixed and all(arrived) else Status.STOPPED_MIXING
 
 
 def combine(estimates: Sequence[RunEstimate], *, particles: int, confidence: float = 0.95) -> LogVolume:
@@ -56,12 +48,12 @@ def combine(estimates: Sequence[RunEstimate], *, particles: int, confidence: flo
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
     logs = np.array([estimate.log_volume for estimate in estimates])
-    match outcome_of(estimates):
-        case Outcome.EMPTY:
+    match status_of(estimates):
+        case Status.EMPTY:
             quantile = float(norm.ppf(confidence))
             ceilings = (r.ceiling + quantile * math.sqrt(r.levels / particles) for r in estimates)
             return LogVolume(None, -math.inf, min(0.0, max(ceilings)), confidence)
-        case Outcome.STOPPED_MIXING:
+        case Status.STOPPED_MIXING:
             return LogVolume(None, _surely_below(logs, confidence), 0.0, confidence)
     if all(estimate.levels == 1 for estimate in estimates):
         hits = int(np.rint(np.exp(logs) * particles).sum())

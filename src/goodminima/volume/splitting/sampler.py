@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from goodminima.core.streams import derived_seed
 from goodminima.search.fits import Fits
-from goodminima.search.starts import derived_seed
 from goodminima.volume.splitting.ladder import Rung, fit_rung, loss_rung, next_above, rising_loss_rung
 from goodminima.volume.splitting.level import Level
 from goodminima.volume.splitting.lineage import LEAST_FAMILIES, Lineage, correlation, memory
@@ -31,21 +31,23 @@ class SplittingPlan:
         sweeps: How often all blocks of parameters are moved at each level.
         repeats: Independent runs.
         seed: Seed of everything.
-        lowest: Natural log of the volume below which a run gives up.
+        min_log_volume: Natural log of the volume below which a run gives up.
     """
 
     particles: int
     sweeps: int
     repeats: int
     seed: int
-    lowest: float
+    min_log_volume: float
 
     def __post_init__(self) -> None:
         for name, least in (("particles", 16), ("sweeps", 1), ("repeats", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not self.lowest < 0:
-            raise ValueError(f"lowest is the log of a probability and must be below 0, got {self.lowest}")
+        if not self.min_log_volume < 0:
+            raise ValueError(
+                f"min_log_volume is the log of a probability and must be below 0, got {self.min_log_volume}"
+            )
 
 
 @final
@@ -187,7 +189,7 @@ class Sampler:
     def _climb(self, particles: Particles, next_rung: Callable[[Particles], Rung | None]) -> tuple[Particles, bool]:
         """Rung by rung to the goal. False if no particle went on, or the volume fell below the lowest of interest."""
         while (rung := next_rung(particles)) is not None:
-            if particles.estimate.log_volume < self.plan.lowest or not rung.survivors.any():
+            if particles.estimate.log_volume < self.plan.min_log_volume or not rung.survivors.any():
                 return particles, False
             particles = self._step(particles, rung)
         return particles, True

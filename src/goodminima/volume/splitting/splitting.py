@@ -15,13 +15,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from goodminima.core.log_volume import LogVolume
+from goodminima.core.status import Status
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractBox, AbstractPrior, Cube
 from goodminima.search.fits import Fits
 from goodminima.search.screening import interleaved
 from goodminima.tasks.task import Examples, Task
 from goodminima.volume.splitting.blocks import BlockMoves
-from goodminima.volume.splitting.interval import Outcome, combine, outcome_of
+from goodminima.volume.splitting.interval import combine, status_of
 from goodminima.volume.splitting.moves import AbstractMoves
 from goodminima.volume.splitting.neurons import NeuronMoves
 from goodminima.volume.splitting.sampler import LevelRecord, Sampler, SplittingPlan, SplittingRun
@@ -73,19 +74,19 @@ class Split:
         return self.volume()
 
     def volume(self, which: int = 0, *, confidence: float = 0.95) -> LogVolume:
-        """Natural log of the prior probability of set number `which`; a bound where `outcome(which)` says why."""
+        """Natural log of the prior probability of set number `which`; a bound where `status_of(which)` says why."""
         estimates = [run.estimates[which] for run in self.runs]
         return combine(estimates, particles=self.runs[0].particles, confidence=confidence)
 
-    def outcome(self, which: int = 0) -> Outcome:
+    def status_of(self, which: int = 0) -> Status:
         """How the measurement of set number `which` ended."""
-        return outcome_of([run.estimates[which] for run in self.runs])
+        return status_of([run.estimates[which] for run in self.runs])
 
     @property
-    def status(self) -> Outcome:
+    def status(self) -> Status:
         """SOLVED if every set's volume was measured, else what the first other one is."""
-        outcomes = [self.outcome(which) for which in range(len(self.accept))]
-        return next((outcome for outcome in outcomes if outcome is not Outcome.SOLVED), Outcome.SOLVED)
+        outcomes = [self.status_of(which) for which in range(len(self.accept))]
+        return next((outcome for outcome in outcomes if outcome is not Status.SOLVED), Status.SOLVED)
 
     @property
     def by_samples(self) -> tuple[tuple[int, LogVolume], ...]:
@@ -119,7 +120,7 @@ def split_volume(
     sweeps: int = 6,
     repeats: int = 5,
     seed: int = 0,
-    lowest: float = _LOWEST,
+    min_log_volume: float = _LOWEST,
     threads: int = 1,
     device: str = "cpu",
     callback: Callable[[Stage], None] | None = None,
@@ -129,7 +130,7 @@ def split_volume(
 
     One descent serves all sets: examples are fitted one after another, classes in turn, then the normalised loss falls past
     every upper edge; a bin's lower edge is reached by a branch. The result is a function of (net, task, prior, accept,
-    particles, sweeps, repeats, seed, lowest, moves).
+    particles, sweeps, repeats, seed, min_log_volume, moves).
 
     Args:
         net: Any module.
@@ -140,7 +141,7 @@ def split_volume(
         sweeps: How often all blocks of parameters are moved at each level.
         repeats: Independent runs. Intervals come from between them alone.
         seed: Seed of everything.
-        lowest: Natural log of the volume below which a run gives up: the set may well be empty.
+        min_log_volume: Natural log of the volume below which a run gives up: the set may well be empty.
         threads: Threads to be used; they change no number.
         device: Where members are evaluated.
         callback: Called after every level.
@@ -158,7 +159,7 @@ def split_volume(
     if moves.num_examples != len(task.train):
         raise ValueError(f"moves are about {moves.num_examples} examples, but {task.name} has {len(task.train)}")
     places = interleaved(Examples(torch.arange(len(task.train), dtype=torch.float64), task.train.y.cpu())).x.long()
-    plan = SplittingPlan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, lowest=lowest)
+    plan = SplittingPlan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, min_log_volume=min_log_volume)
     runs = _descend(moves, places, accepted, plan, callback)
     return Split(net=net, accept=accepted, runs=runs, task=task.name)
 
@@ -183,7 +184,7 @@ def volume_where(
     sweeps: int = 6,
     repeats: int = 5,
     seed: int = 0,
-    lowest: float = _LOWEST,
+    min_log_volume: float = _LOWEST,
     threads: int = 1,
     callback: Callable[[Stage], None] | None = None,
 ) -> Split:
@@ -204,7 +205,7 @@ def volume_where(
     """
     accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
     moves = BlockMoves.of_function(margins, dimension, prior or Cube(), losses=losses, threads=threads)
-    plan = SplittingPlan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, lowest=lowest)
+    plan = SplittingPlan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, min_log_volume=min_log_volume)
     runs = _descend(moves, torch.arange(moves.num_examples), accepted, plan, callback)
     return Split(net=None, accept=accepted, runs=runs, task="a function")
 

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Float32, UInt64
 from torch import Tensor, nn
 
 from goodminima.core import generator
+from goodminima.core.streams import derived_seed
 from goodminima.population.priors import AbstractBox, AbstractPrior, Gaussian, Sphere
-from goodminima.search.starts import derived_seed
 
 
 class AbstractTransition(ABC):

@@ -1,4 +1,4 @@
-"""Results kept on disk, in safetensors: decoding 60,000 PNGs takes seconds, mapping one file takes milliseconds."""
+"""Tensors in safetensors files, written whole or not at all, and turns at making them."""
 
 import hashlib
 import json
@@ -13,8 +13,6 @@ from typing import Any, TextIO
 
 from torch import Tensor
 
-from goodminima.tasks.image_data import ImageData
-
 try:
     import fcntl
 except ImportError:  # not on Windows: there two processes may do the same work, harmlessly
@@ -23,7 +21,6 @@ except ImportError:  # not on Windows: there two processes may do the same work,
 logger = logging.getLogger(__name__)
 
 _FORMAT = "1"  # raise it when what is stored changes its meaning: older files are then never found
-_TENSORS = ("train_x", "train_y", "test_x", "test_y")
 _FACTS = "images"  # where the file's header holds what is no tensor
 _LOOK_AGAIN = 0.5  # seconds between two looks at a file that another process is making
 
@@ -36,26 +33,6 @@ def cache_file(name: str, *identity: str) -> Path:
     folder = Path(os.environ.get("GOODMINIMA_CACHE") or "~/.cache/goodminima").expanduser()
     digest = hashlib.sha256(json.dumps([_FORMAT, name, *identity]).encode()).hexdigest()[:16]
     return folder / f"{name}-{digest}.safetensors"
-
-
-def read(file: Path) -> ImageData | None:
-    """The images in `file`, mapped, not copied; None where there is no file or none that can be read."""
-    stored = read_tensors(file)
-    if stored is None:
-        return None
-    tensors, facts = stored
-    try:
-        images = {key: tensors[key] for key in _TENSORS}
-        return ImageData(**images, class_names=tuple(facts["class_names"]), name=facts["name"], origin=facts["origin"])
-    except (KeyError, TypeError, ValueError) as error:
-        logger.warning("%s cannot be read (%s): making it again", file, error)
-        return None
-
-
-def write(file: Path, images: ImageData) -> None:
-    """Keeps `images` in `file`, whole or not at all; where the folder cannot be written, it only says so."""
-    facts = {"class_names": images.class_names, "name": images.name, "origin": images.origin}
-    write_tensors(file, {key: getattr(images, key) for key in _TENSORS}, facts)
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], Any] | None:
