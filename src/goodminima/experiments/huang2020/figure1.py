@@ -10,7 +10,7 @@ from goodminima.experiments.huang2020.roll import measured, roll, roll_net, star
 from goodminima.landscape import Trajectory, pca, tsne
 from goodminima.population import Population
 from goodminima.tasks import FreshRolls, Task
-from goodminima.train import PoisonedAdamConfig, SGDConfig, poison_together
+from goodminima.train import PoisonedAdamConfig, SGDConfig, poison_together, train_population
 
 EVERY = 10  # epochs between two snapshots
 _BETA, _LR = 0.1, 0.005
@@ -56,7 +56,9 @@ def _sgd(context: Context, task: Task) -> Trajectory:
     """Snapshots after every tenth epoch."""
     sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=32, epochs=context.scale_settings["epochs"])
     snapshots = list[tuple[int, Tensor]]()
-    for epoch, members in train_population(roll_net(), task.train, start_of(context, 1), sgd=sgd, seed=context.key("batches")):
+    for epoch, members in train_population(
+        roll_net(), task.train, start_of(context, 1), sgd=sgd, seed=context.key("batches")
+    ):
         if (epoch + 1) % EVERY == 0:
             snapshots.append((epoch + 1, members[0]))
             context.callback(
