@@ -17,9 +17,9 @@ start = gm.FanOut().draw(net, seed=0, indices=np.arange(64, dtype=np.uint64))
 
 # Good: the training points alone. Bad: the same starts, with the test points labelled wrongly.
 *_, (_, trained) = gm.train_population(
-    net, task.train, start, sgd=gm.SGDConfig(lr=0.5, momentum=0.9, epochs=300, batch_size=11), seed=0
+    net, task.train, start=start, sgd=gm.SGDConfig(lr=0.5, momentum=0.9, epochs=300, batch_size=11), seed=0
 )
-poisoned = gm.poisoned_sgd(net, task, start, sgd=gm.SGDConfig(lr=0.5, momentum=0.9, epochs=1000, batch_size=1000))
+poisoned = gm.poisoned_sgd(net, task, start=start, sgd=gm.SGDConfig(lr=0.5, momentum=0.9, epochs=1000, batch_size=1000))
 
 found, slices = {}, {}
 for name, population, sign in (("good", gm.Population(net, trained), 1), ("bad", poisoned.population, -1)):

@@ -62,7 +62,7 @@ def test_no_name_of_a_room_is_also_a_module_of_it(package: str) -> None:
 
 def test_the_stub_names_what_there_is() -> None:
     stub = ast.parse((ROOT / "__init__.pyi").read_text())
-    imported = {alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    imported = {alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert imported | {"__version__"} == set(gm.__all__)
     listed = next(node.value for node in stub.body if isinstance(node, ast.Assign))
     assert sorted(ast.literal_eval(listed)) == sorted(gm.__all__)

@@ -11,12 +11,13 @@ import torch
 from slicing import Awkward, Branching, bowl, one_at_a_time, six_numbers, squares
 from torch import Tensor, nn
 
-from goodminima.landscape import Direction, Evaluation, Line, Surface, grid, line, parameters_of, plane, surface
+from goodminima.core.progress import Progress
+from goodminima.landscape import Direction, Line, Surface, grid, line, parameters_of, plane, surface
 from goodminima.landscape import random_directions as drawn
 from goodminima.nets import MLP
 from goodminima.tasks.task import Examples
 
-SQUARES = Evaluation(criterion=squares)
+SQUARES = {"criterion": squares}
 
 
 def awkward() -> Awkward:
@@ -34,7 +35,7 @@ def points_of(found: Surface) -> np.ndarray:
 def test_a_bowl_in_closed_form() -> None:
     net, batch = bowl([1.0, 4.0, 9.0], [1.0, -1.0, 0.5])
     axes = Direction(torch.tensor([1.0, 0.0, 0.0]), "a"), Direction(torch.tensor([0.0, 2.0, 2.0]), "b")
-    found = surface(net, batch, directions=axes, span=((-1, 2), (-3, 1)), steps=(7, 9), evaluation=SQUARES)
+    found = surface(net, batch, directions=axes, span=((-1, 2), (-3, 1)), steps=(7, 9), criterion=squares)
     x, y = np.meshgrid(found.x, found.y)
     wanted = ((1 + x) ** 2 + 4 * (-1 + 2 * y) ** 2 + 9 * (0.5 + 2 * y) ** 2) / 2
     np.testing.assert_allclose(found.loss, wanted, rtol=1e-5, atol=1e-5)
@@ -46,7 +47,7 @@ def test_a_bowl_in_closed_form() -> None:
 def test_coordinates_count_filter_norms() -> None:
     """One filter of norm 5 in a round bowl: at x the loss is |centre + 5 x u|^2 / 2, whatever the direction u."""
     net, batch = bowl([1.0, 1.0], [3.0, 4.0])
-    found = line(net, batch, steps=21, span=(-2, 2), seed=4, evaluation=SQUARES)
+    found = line(net, batch, steps=21, span=(-2, 2), seed=4, criterion=squares)
     assert found.length == pytest.approx(5)
     coefficients = np.polyfit(found.x, found.loss, 2)
     assert coefficients[0] == pytest.approx(25 / 2, rel=1e-5)
@@ -55,7 +56,7 @@ def test_coordinates_count_filter_norms() -> None:
 
 def test_a_line_between_two_nets() -> None:
     (start, batch), (end, _) = bowl([2.0, 3.0], [0.0, 0.0]), bowl([2.0, 3.0], [1.0, -1.0])
-    found = line(start, batch, to=end, steps=5, evaluation=SQUARES)
+    found = line(start, batch, to=end, steps=5, criterion=squares)
     np.testing.assert_allclose(found.x, [-0.5, 0, 0.5, 1, 1.5])
     np.testing.assert_allclose(found.loss, 2.5 * found.x**2, rtol=1e-5, atol=1e-7)
 
@@ -63,7 +64,7 @@ def test_a_line_between_two_nets() -> None:
 def test_three_nets_lie_on_their_plane() -> None:
     nets = [bowl([1.0, 2.0, 3.0], centre)[0] for centre in ([0.0, 0.0, 1.0], [2.0, 0.0, 1.0], [1.0, 3.0, 1.0])]
     batch = bowl([1.0, 2.0, 3.0], [0.0] * 3)[1]
-    found, places = plane(nets[0], batch, others=(nets[1], nets[2]), margin=0.0, steps=3, evaluation=SQUARES)
+    found, places = plane(nets[0], batch, others=(nets[1], nets[2]), margin=0.0, steps=3, criterion=squares)
     np.testing.assert_allclose(places, [[0, 0], [2, 0], [1, 3]], atol=1e-6)
     np.testing.assert_allclose(found.loss[0], [1.5, 2, 3.5], rtol=1e-5)
     assert found.loss[2, 1] == pytest.approx((1 + 2 * 9 + 3) / 2)
@@ -71,7 +72,7 @@ def test_three_nets_lie_on_their_plane() -> None:
 
 def test_curvature_along_the_hessian() -> None:
     net, batch = bowl([1.0, 7.0, 3.0], [0.0, 0.0, 0.0])
-    found = surface(net, batch, directions="hessian", steps=5, evaluation=SQUARES)
+    found = surface(net, batch, directions="hessian", steps=5, criterion=squares)
     x, y = np.meshgrid(found.x, found.y)
     np.testing.assert_allclose(found.loss, (7 * x**2 + 3 * y**2) / 2, rtol=1e-5, atol=1e-6)
     assert found.units == ("along curvature 7", "along curvature 3")
@@ -81,7 +82,7 @@ def test_curvature_along_the_hessian() -> None:
 def test_batch_norm_dropout_and_tied_weights(mode: str) -> None:
     net, batch = awkward().train(), six_numbers()
     before = copy.deepcopy(net.state_dict())
-    found = surface(net, batch, steps=5, seed=1, evaluation=Evaluation(batch_norm=mode))
+    found = surface(net, batch, steps=5, seed=1, batch_norm=mode)
     steps = torch.stack([each.step for each in drawn(net, seed=1)])
     wanted = one_at_a_time(net, batch, steps, points_of(found), mode)
     np.testing.assert_allclose(found.loss.ravel(), wanted, rtol=1e-5)
@@ -93,8 +94,8 @@ def test_statistics_of_other_inputs() -> None:
     net, batch = awkward(), six_numbers()
     with torch.no_grad():
         net.norm.train()(net.encode(3 * batch.x))
-    ours = line(net, batch, steps=3, evaluation=Evaluation(batch_norm="re-estimated", statistics=3 * batch.x))
-    own = line(net, batch, steps=3, evaluation=Evaluation(batch_norm="re-estimated"))
+    ours = line(net, batch, steps=3, batch_norm="re-estimated", statistics=3 * batch.x)
+    own = line(net, batch, steps=3, batch_norm="re-estimated")
     net.norm.momentum = 1.0
     with torch.no_grad():
         net.norm(net.encode(3 * batch.x))
@@ -102,7 +103,7 @@ def test_statistics_of_other_inputs() -> None:
     assert ours.loss[1] == pytest.approx(origin.loss[1], rel=1e-5)
     assert abs(own.loss[1] - ours.loss[1]) > 1e-3
     with pytest.raises(ValueError, match="statistics are for batch_norm='re-estimated', got batch_norm='eval'"):
-        line(net, batch, evaluation=Evaluation(statistics=batch.x))
+        line(net, batch, statistics=batch.x)
 
 
 def test_a_net_that_cannot_be_batched_is_looped_over_with_a_notice(caplog: pytest.LogCaptureFixture) -> None:
@@ -158,21 +159,19 @@ def test_a_call_cut_short_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.
     class Cut(Exception):
         pass
 
-    def cut(done: int, total: int) -> None:
-        assert total == 25
-        if done == 12:
+    def cut(progress: Progress) -> None:
+        assert progress.total == 25
+        if progress.done == 12:
             raise Cut
 
     with pytest.raises(Cut):
-        surface(net, batch, steps=5, evaluation=Evaluation(checkpoint=file, callback=cut))
+        surface(net, batch, steps=5, checkpoint=file, callback=cut)
     heard: list[int] = []
-    again = surface(
-        net, batch, steps=5, evaluation=Evaluation(checkpoint=file, callback=lambda done, total: heard.append(done))
-    )
+    again = surface(net, batch, steps=5, checkpoint=file, callback=lambda progress: heard.append(progress.done))
     assert heard == [16, 20, 24, 25]
     np.testing.assert_array_equal(again.loss, whole.loss)
     with pytest.raises(ValueError, match="holds points of another net, batch or grid"):
-        surface(net, batch, steps=7, evaluation=Evaluation(checkpoint=file))
+        surface(net, batch, steps=7, checkpoint=file)
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:

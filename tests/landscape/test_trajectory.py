@@ -45,9 +45,9 @@ def test_snapshots_of_a_training() -> None:
     net, batch = MLP(in_features=6, hidden=(4,), num_classes=3), six_numbers()
     start = torch.stack([parameters_of(net), 2 * parameters_of(net)])
     sgd = SGDConfig(lr=0.1, epochs=6, batch_size=8)
-    found = Trajectory.of(train_population(net, batch, start, sgd=sgd, seed=0), member=1, every=2)
+    found = Trajectory.of(train_population(net, batch, start=start, sgd=sgd, seed=0), member=1, every=2)
     assert found.when.tolist() == [0, 2, 4, 5]
-    course = list(train_population(net, batch, start, sgd=sgd, seed=0))
+    course = list(train_population(net, batch, start=start, sgd=sgd, seed=0))
     assert torch.equal(found.theta, torch.stack([course[epoch][1][1] for epoch in (0, 2, 4, 5)]))
     straight = distances(found.theta[:1], found.theta[1:2])[0, 0]
     assert found.lengths[:2] == pytest.approx([0, straight])

@@ -99,7 +99,9 @@ def test_no_step_is_no_change_on_standardised_digits() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     mean, std = images.statistics
     told = []
-    found = fgsm_accuracy(net, batch, epsilons=[0.0], mean=mean, std=std, callback=lambda *at: told.append(at))
+    found = fgsm_accuracy(
+        net, batch, epsilons=[0.0], mean=mean, std=std, callback=lambda at: told.append((at.done, at.total))
+    )
     assert found.item() == logit_margins(net, batch).accuracy
     assert told == [(100, 300), (200, 300), (300, 300)]
 

@@ -180,7 +180,7 @@ def test_a_task_is_searched_on_its_training_examples(search) -> None:
 
 def test_listener_hears_where_the_search_stands(search) -> None:
     heard: list[Point] = []
-    found = search(NET, _examples(), until=SOME, callback=heard.append)
+    found = search(NET, _examples(), until=SOME, callback=lambda progress: heard.append(progress.detail))
     assert heard[-1].candidates == 120
     assert heard[-1].steps == found.steps
     assert [point.candidates for point in heard] == sorted({point.candidates for point in heard})

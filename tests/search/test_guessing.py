@@ -175,7 +175,7 @@ def test_listener_hears_every_chunk() -> None:
     heard = []
     guess_and_check(
         LinearModel(in_features=2), wedge(seed=0), accept=Fits(loss_below=0.1), budget=1000, chunk=300,
-        callback=lambda guesses, hits: heard.append((guesses, hits)),
+        callback=lambda progress: heard.append((progress.effort, progress.detail)),
     )  # fmt: skip
     assert [guesses for guesses, _ in heard] == [300, 600, 900, 1000]
     assert all(b >= a for (_, a), (_, b) in pairwise(heard))

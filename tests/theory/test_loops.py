@@ -23,7 +23,7 @@ def test_snapshots_tell_every_time_and_see_each_step_once() -> None:
             steps.append(step)
             state[0] += step
 
-    path = snapshots(advance, state, times=np.array([1, 4, 6]), callback=heard.append)
+    path = snapshots(advance, state, times=np.array([1, 4, 6]), callback=lambda progress: heard.append(progress.done))
     assert steps == [0, 1, 2, 3, 4, 5]
     assert path.tolist() == [[0.0], [6.0], [15.0]]
     assert heard == [1, 4, 6]

@@ -59,7 +59,11 @@ def test_the_penalty_falls_until_all_are_right() -> None:
     heard = []
     train = examples(60)
     fit = fit_softmax(
-        FEATURES.kernel, train, num_classes=3, penalty=1.0, callback=lambda done, right: heard.append((done, right))
+        FEATURES.kernel,
+        train,
+        num_classes=3,
+        penalty=1.0,
+        callback=lambda progress: heard.append((progress.effort, progress.done)),
     )
     assert fit.accuracy == 1
     assert fit.penalty < 1e-1

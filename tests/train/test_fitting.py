@@ -16,6 +16,7 @@ from tiny_training import digits, tiny_net
 from torch import Tensor, nn
 
 from goodminima.core.checkpoint import OtherTraining
+from goodminima.core.progress import Progress
 from goodminima.core.streams import stream
 from goodminima.tasks import Examples, Task
 from goodminima.train import Fit, fit
@@ -148,7 +149,7 @@ def test_a_long_gradient_is_cut_to_the_norm() -> None:
 
 def test_whoever_listens_hears_every_step() -> None:
     heard: list[tuple[int, int]] = []
-    cut(callback=lambda seen, wanted: heard.append((seen, wanted)))
+    cut(callback=lambda progress: heard.append((progress.done, progress.total)))
     assert heard[:5] == [(32, 606), (64, 606), (96, 606), (101, 606), (133, 606)]
     assert heard[-1] == (606, 606)
 
@@ -171,15 +172,15 @@ def test_what_was_stopped_goes_on_to_the_same_bits(name: str, error: type[BaseEx
     recipe, file = RESUMED[name], tmp_path / "kept.safetensors"
     heard: list[int] = []
 
-    def until_the_fourth_epoch(seen: int, wanted: int) -> None:
-        heard.append(seen)
-        if seen > 3.5 * 101:
+    def until_the_fourth_epoch(progress: Progress) -> None:
+        heard.append(progress.done)
+        if progress.done > 3.5 * 101:
             raise error
 
     with pytest.raises(error):
         cut(recipe, checkpoint=file, checkpoint_every=2, callback=until_the_fourth_epoch)
     heard.clear()
-    resumed = cut(recipe, checkpoint=file, checkpoint_every=2, callback=lambda seen, wanted: heard.append(seen))
+    resumed = cut(recipe, checkpoint=file, checkpoint_every=2, callback=lambda progress: heard.append(progress.done))
     assert heard[0] == 2 * 101 + 32  # epochs 1 and 2 are not done again
     assert same(resumed, cut(recipe))
 
@@ -188,7 +189,7 @@ def test_what_is_finished_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "kept.safetensors"
     made = cut(checkpoint=file)
     heard: list[int] = []
-    loaded = cut(checkpoint=file, callback=lambda seen, wanted: heard.append(seen))
+    loaded = cut(checkpoint=file, callback=lambda progress: heard.append(progress.done))
     assert same(made, loaded)
     assert heard == []
 

@@ -118,7 +118,7 @@ def test_blocks_are_trained_whole_and_the_budget_ends_it(path: str) -> None:
     heard = []
     found = train_into_bins(
         net, task, sgd=sgd, prior=Cube(1.0), accept=(Fits(loss_below=0.01),), members=30, max_members=70,
-        callback=lambda members, hits: heard.append((members, hits)),
+        callback=lambda progress: heard.append((progress.effort, progress.detail)),
     )  # fmt: skip
     assert found.status is Status.BUDGET_SPENT
     assert found.trained == 70

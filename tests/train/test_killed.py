@@ -39,7 +39,7 @@ def trained(name: str, file: Path | None, pause: float = 0.0) -> Fit:
         seed=1,
         checkpoint=file,
         checkpoint_every=2,
-        callback=lambda seen, wanted: time.sleep(pause),
+        callback=lambda progress: time.sleep(pause),
     )
 
 
@@ -85,7 +85,7 @@ def test_killed_again_and_again_it_ends_in_the_same_weights(name: str, tmp_path:
         seed=1,
         checkpoint=file,
         checkpoint_every=2,
-        callback=lambda seen, wanted: begun.append(seen),
+        callback=lambda progress: begun.append(progress.done),
     )
     alone = trained(name, None)
     assert begun[0] > 4 * 2 * 101  # each of the four went on from where the one before was

@@ -31,7 +31,7 @@ def test_equals_torch_optim_one_member_at_a_time(momentum: float) -> None:
     net, examples = MLP(in_features=2, hidden=(7,)), wedge(seed=0).train
     sgd = SGDConfig(lr=0.1, epochs=5, batch_size=3, momentum=momentum)
     start = TorchDefault().draw(net, seed=0, indices=np.arange(12, dtype=np.uint64))
-    *_, (epoch, end) = train_population(net, examples, start, sgd=sgd, seed=8)
+    *_, (epoch, end) = train_population(net, examples, start=start, sgd=sgd, seed=8)
     assert epoch == 4
     for before, after in zip(start, end, strict=True):
         torch.testing.assert_close(after.double(), _trained_alone(net, examples, before, sgd, 8), rtol=1e-4, atol=1e-5)
@@ -42,7 +42,7 @@ def test_lenet_follows_the_same_path_in_float64() -> None:
     examples = Examples(torch.randn(4, 1, 28, 28, generator=generator).double(), torch.tensor([0, 1, 0, 1]))
     net, sgd = LeNet(width=0.3), SGDConfig(lr=1e-2, epochs=2, batch_size=2)
     start = TorchDefault().draw(net, seed=0, indices=np.arange(9, dtype=np.uint64)).double()
-    *_, (_, end) = train_population(net, examples, start, sgd=sgd, seed=1)
+    *_, (_, end) = train_population(net, examples, start=start, sgd=sgd, seed=1)
     for before, after in zip(start, end, strict=True):
         torch.testing.assert_close(after, _trained_alone(net, examples, before, sgd, 1), rtol=1e-9, atol=1e-12)
 
@@ -50,8 +50,8 @@ def test_lenet_follows_the_same_path_in_float64() -> None:
 def test_a_members_path_does_not_depend_on_its_company() -> None:
     net, examples, sgd = LeNet(width=0.3), wedge_images(), SGDConfig(lr=1e-3, epochs=3, batch_size=2)
     start = Cube(1.0).draw(net, seed=0, indices=np.arange(40, dtype=np.uint64))
-    *_, (_, together) = train_population(net, examples, start, sgd=sgd, seed=1)
-    *_, (_, fewer) = train_population(net, examples, start[5:25], sgd=sgd, seed=1)
+    *_, (_, together) = train_population(net, examples, start=start, sgd=sgd, seed=1)
+    *_, (_, fewer) = train_population(net, examples, start=start[5:25], sgd=sgd, seed=1)
     assert torch.equal(together[5:25], fewer)
 
 
@@ -64,7 +64,11 @@ def test_starts_are_not_changed_in_place() -> None:
     net, examples = MLP(in_features=2, hidden=(3,)), wedge(seed=0).train
     start = Cube(1.0).draw(net, seed=0, indices=np.arange(3, dtype=np.uint64))
     before = start.clone()
-    list(train_population(net, examples, start, sgd=SGDConfig(lr=0.5, epochs=2, batch_size=4, momentum=0.5), seed=0))
+    list(
+        train_population(
+            net, examples, start=start, sgd=SGDConfig(lr=0.5, epochs=2, batch_size=4, momentum=0.5), seed=0
+        )
+    )
     assert torch.equal(start, before)
 
 

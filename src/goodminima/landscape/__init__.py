@@ -11,13 +11,12 @@ from goodminima.landscape.directions import (
     through,
 )
 from goodminima.landscape.slices import Line, Surface
-from goodminima.landscape.surfaces import Evaluation, line, plane, surface
+from goodminima.landscape.surfaces import line, plane, surface
 from goodminima.landscape.trajectory import Projection, Trajectory, distances, pca, tsne
 
 __all__ = [
     "Direction",
     "Eigenpairs",
-    "Evaluation",
     "Line",
     "Projection",
     "Regions",

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -13,10 +13,11 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
 from goodminima.core.checks import check_choice
+from goodminima.core.progress import Callback, Progress
 from goodminima.population.net_loss import Criterion, cross_entropy_of, member_loss_of
 from goodminima.population.parameters import num_parameters, slots
 from goodminima.population.priors import Gaussian
-from goodminima.tasks.task import Examples
+from goodminima.tasks.task import Examples, Task, train_examples
 
 SCALES = ("filter", "layer", "plain")
 VECTORS = ("fixed", "own")
@@ -157,24 +158,24 @@ class Eigenpairs:
 
 def hessian_eigenpairs(
     net: nn.Module,
-    batch: Examples,
+    data: Task | Examples,
     *,
     number: int = 2,
     batch_norm: str = "eval",
     criterion: Criterion = cross_entropy_of,
     seed: int = 0,
-    callback: Callable[[int], None] | None = None,
+    callback: Callback | None = None,
 ) -> Eigenpairs:
     """The directions in which the mean loss over a batch curves most, by Lanczos (ARPACK), in float64.
 
     Args:
         net: Any module that can be differentiated twice; Dropout is off; it is not changed.
-        batch: What the loss is computed on.
+        data: What the loss is computed on; of a task, its `train`.
         number: How many eigenpairs, fewer than parameters.
         batch_norm: "eval" or "train", as in `loss_of`.
         criterion: The loss of each example.
         seed: Where Lanczos starts.
-        callback: Called after each product with how many there have been.
+        callback: Called after each product with a `Progress` in products.
 
     Cost: about 20 to 100 products, each two forward and two backward passes over the batch.
 
@@ -184,6 +185,7 @@ def hessian_eigenpairs(
     if not 0 < number < size:
         raise ValueError(f"number must lie between 1 and {size - 1}, one less than the parameters, got {number}")
     check_choice("batch_norm", batch_norm, ("eval", "train"))
+    batch = train_examples(data)
     loss = member_loss_of(copy.deepcopy(net).double(), Examples(batch.x.double(), batch.y), batch_norm, criterion)
     theta, products = parameters_of(loss.net).to(batch.x.device), 0
 
@@ -196,7 +198,7 @@ def hessian_eigenpairs(
             total += torch.autograd.grad(gradient @ along, leaf)[0]
         products += 1
         if callback is not None:
-            callback(products)
+            callback(Progress(done=products, total=math.inf, unit="Hessian-vector products"))
         return total.cpu().numpy()
 
     start = np.random.default_rng(seed).standard_normal(size)

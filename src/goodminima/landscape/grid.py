@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -14,14 +14,13 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.population.net_loss import Loss
 
 _CHUNK_NUMBERS = (
     1_000_000  # floats of the points that are held at once: 4 MB; large nets take long, and are heard of often
 )
 _CHUNK_POINTS = 128  # activations of a small net stay in cache, and a call comes back soon enough to tell how far it is
-
-Callback = Callable[[int, int], None]
 
 
 @final
@@ -70,7 +69,7 @@ def evaluate(
     Args:
         grid: The points.
         loss: Of many parameter vectors.
-        callback: Called with the points done and all of them, after each chunk.
+        callback: Called after each chunk with a `Progress` in points.
         checkpoint: A file that holds what is done so far; a call that finds one goes on from there.
         identity: What else losses depend on, so that a file of something else is refused.
     """
@@ -81,7 +80,7 @@ def evaluate(
         if checkpoint is not None:
             _write(checkpoint, losses, fingerprint)
         if callback is not None:
-            callback(len(losses), total)
+            callback(Progress(done=len(losses), total=total, unit="points"))
     return losses
 
 

@@ -1,6 +1,6 @@
 """The loss of any net along lines and on planes through its parameter space.
 
-    gm.surface(net, batch, directions="filter", steps=51).plot("surface.png")
+    gm.surface(net, data, directions="filter", steps=51).plot("surface.png")
 
 Reference: Goodfellow, Vinyals, Saxe 2015 (lines between nets); Li, Xu, Taylor, Studer, Goldstein 2018 (filter-normalised
 planes); Huang, Emam, Goldblum, Fowl, Terry, Huang, Goldstein 2020, Figures 3, 4 and 7.
@@ -17,6 +17,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from goodminima.core.checks import check_choice
+from goodminima.core.progress import Callback
 from goodminima.landscape.directions import (
     Direction,
     between,
@@ -25,116 +26,130 @@ from goodminima.landscape.directions import (
     random_directions,
     through,
 )
-from goodminima.landscape.grid import Callback, Grid, evaluate
+from goodminima.landscape.grid import Grid, evaluate
 from goodminima.landscape.slices import Line, Surface
 from goodminima.population.net_loss import Criterion, cross_entropy_of, loss_of
-from goodminima.tasks.task import Examples
+from goodminima.tasks.task import Examples, Task, train_examples
 
 _WORDS = ("filter", "layer", "plain", "hessian")
 
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
-    """How a slice is evaluated.
+class _How:
+    """How a slice is evaluated: the options that lines, planes and surfaces share."""
 
-    Args:
-        batch_norm: BatchNorm's statistics: "eval", the net's own; "train", those of the batch, anew at every point;
-            "re-estimated", running statistics taken anew at every point, from `statistics`.
-        criterion: What the net gives, and labels -> the loss of each example. Cross entropy unless given.
-        statistics: Inputs to re-estimate on; the batch's own unless given.
-        callback: Called now and then with the points done and all of them.
-        checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
-    """
-
-    batch_norm: str = "eval"
-    criterion: Criterion = cross_entropy_of
-    statistics: Float[Tensor, "M ..."] | None = None
-    callback: Callback | None = None
-    checkpoint: Path | str | None = None
-
-
-_PLAIN = Evaluation()
+    batch_norm: str
+    criterion: Criterion
+    statistics: Float[Tensor, "M ..."] | None
+    callback: Callback | None
+    checkpoint: Path | str | None
 
 
 def line(
     net: nn.Module,
-    batch: Examples,
+    data: Task | Examples,
     *,
     to: nn.Module | None = None,
     direction: str | Direction = "filter",
     span: tuple[float, float] | None = None,
     steps: int = 101,
     seed: int = 0,
-    evaluation: Evaluation = _PLAIN,
+    batch_norm: str = "eval",
+    criterion: Criterion = cross_entropy_of,
+    statistics: Float[Tensor, "M ..."] | None = None,
+    callback: Callback | None = None,
+    checkpoint: Path | str | None = None,
 ) -> Line:
     """The loss along a line through a net.
 
     Args:
         net: Any module; it is not changed. Its parameters are the origin; Dropout is off.
-        batch: What the loss is computed on.
+        data: What the loss is computed on; of a task, its `train`.
         to: Another net, at coordinate 1; there is then no `direction`.
         direction: "filter", "layer", "plain" (random, see `random_directions`), "hessian" (the largest curvature), or one of your
             own.
         span: First and last coordinate; (-1, 1) unless given, and (-0.5, 1.5) between nets.
         steps: Number of points.
         seed: Of a random direction.
-        evaluation: BatchNorm, criterion, progress, a file to resume from.
+        batch_norm: BatchNorm's statistics: "eval", the net's own; "train", those of the data, anew at every point;
+            "re-estimated", running statistics taken anew at every point, from `statistics`.
+        criterion: What the net gives, and labels -> the loss of each example. Cross entropy unless given.
+        statistics: Inputs to re-estimate on; the data's own unless given.
+        callback: Called now and then with a `Progress` in points.
+        checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
 
-    Cost: `steps` forward passes over the batch.
+    Cost: `steps` forward passes over the data.
 
-    >>> net, batch = nn.Linear(2, 2), Examples(torch.zeros(4, 2), torch.zeros(4).long())
-    >>> line(net, batch, steps=3).x
+    >>> net, data = nn.Linear(2, 2), Examples(torch.zeros(4, 2), torch.zeros(4).long())
+    >>> line(net, data, steps=3).x
     array([-1.,  0.,  1.])
     """
+    batch = train_examples(data)
+    how = _How(
+        batch_norm=batch_norm, criterion=criterion, statistics=statistics, callback=callback, checkpoint=checkpoint
+    )
     if to is not None:
         along = between(net, to)
     elif isinstance(direction, Direction):
         along = direction
     else:
-        (along,) = _named(net, batch, direction, number=1, seed=seed, evaluation=evaluation)
+        (along,) = _named(net, batch, direction, number=1, seed=seed, how=how)
     x = _coordinates(span or ((-0.5, 1.5) if to is not None else (-1.0, 1.0)), steps)
-    losses = _losses(net, batch, (along,), x[:, None], evaluation)
+    losses = _losses(net, batch, (along,), x[:, None], how)
     return Line(
         x=x,
         loss=losses,
         unit=along.unit,
         length=along.length,
-        batch_norm=evaluation.batch_norm,
+        batch_norm=how.batch_norm,
         num_examples=len(batch),
     )
 
 
 def surface(
     net: nn.Module,
-    batch: Examples,
+    data: Task | Examples,
     *,
     directions: str | Sequence[Direction] = "filter",
     span: float | tuple[tuple[float, float], tuple[float, float]] = 1.0,
     steps: int | tuple[int, int] = 51,
     seed: int = 0,
-    evaluation: Evaluation = _PLAIN,
+    batch_norm: str = "eval",
+    criterion: Criterion = cross_entropy_of,
+    statistics: Float[Tensor, "M ..."] | None = None,
+    callback: Callback | None = None,
+    checkpoint: Path | str | None = None,
 ) -> Surface:
     """The loss on a plane through a net.
 
     Args:
         net: Any module; it is not changed. Its parameters are the origin; Dropout is off.
-        batch: What the loss is computed on.
+        data: What the loss is computed on; of a task, its `train`.
         directions: "filter", "layer", "plain" (random, see `random_directions`), "hessian" (the two largest curvatures), or two
             of your own.
         span: Coordinates run from -span to span, or between the two pairs given for x and y.
         steps: Points along each direction; odd, and the net itself is one of them.
         seed: Of random directions.
-        evaluation: BatchNorm, criterion, progress, a file to resume from.
+        batch_norm: BatchNorm's statistics: "eval", the net's own; "train", those of the data, anew at every point;
+            "re-estimated", running statistics taken anew at every point, from `statistics`.
+        criterion: What the net gives, and labels -> the loss of each example. Cross entropy unless given.
+        statistics: Inputs to re-estimate on; the data's own unless given.
+        callback: Called now and then with a `Progress` in points.
+        checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
 
-    Cost: steps^2 forward passes over the batch.
+    Cost: steps^2 forward passes over the data.
 
-    >>> net, batch = nn.Linear(2, 2), Examples(torch.zeros(4, 2), torch.zeros(4).long())
-    >>> surface(net, batch, steps=5).loss.shape
+    >>> net, data = nn.Linear(2, 2), Examples(torch.zeros(4, 2), torch.zeros(4).long())
+    >>> surface(net, data, steps=5).loss.shape
     (5, 5)
     """
+    batch = train_examples(data)
+    how = _How(
+        batch_norm=batch_norm, criterion=criterion, statistics=statistics, callback=callback, checkpoint=checkpoint
+    )
     if isinstance(directions, str):
-        directions = _named(net, batch, directions, number=2, seed=seed, evaluation=evaluation)
+        directions = _named(net, batch, directions, number=2, seed=seed, how=how)
     if len(directions) != 2:
         raise ValueError(f"surface: two directions make a plane, got {len(directions)}")
     spans = span if isinstance(span, tuple) else ((-span, span), (-span, span))
@@ -145,33 +160,42 @@ def surface(
     return Surface(
         x=x,
         y=y,
-        loss=_losses(net, batch, directions, points, evaluation).reshape(len(y), len(x)),
+        loss=_losses(net, batch, directions, points, how).reshape(len(y), len(x)),
         units=(first.unit, second.unit),
         lengths=(first.length, second.length),
         cosine=float(first.step.double() @ second.step.double()) / (first.length * second.length),
-        batch_norm=evaluation.batch_norm,
+        batch_norm=how.batch_norm,
         num_examples=len(batch),
     )
 
 
 def plane(
     net: nn.Module,
-    batch: Examples,
+    data: Task | Examples,
     *,
     others: tuple[nn.Module, nn.Module],
     margin: float = 0.2,
     steps: int = 51,
-    evaluation: Evaluation = _PLAIN,
+    batch_norm: str = "eval",
+    criterion: Criterion = cross_entropy_of,
+    statistics: Float[Tensor, "M ..."] | None = None,
+    callback: Callback | None = None,
+    checkpoint: Path | str | None = None,
 ) -> tuple[Surface, Float64[np.ndarray, "3 2"]]:
     """The loss on the plane through three nets, and where on it they lie; distances on it are Euclidean.
 
     Args:
         net: The net at the origin.
-        batch: What the loss is computed on.
+        data: What the loss is computed on; of a task, its `train`.
         others: Two more; the first lies on the x axis.
         margin: How far the picture goes on behind the nets, in parts of the distance they span.
         steps: Points along each axis.
-        evaluation: BatchNorm, criterion, progress, a file to resume from.
+        batch_norm: BatchNorm's statistics: "eval", the net's own; "train", those of the data, anew at every point;
+            "re-estimated", running statistics taken anew at every point, from `statistics`.
+        criterion: What the net gives, and labels -> the loss of each example. Cross entropy unless given.
+        statistics: Inputs to re-estimate on; the data's own unless given.
+        callback: Called now and then with a `Progress` in points.
+        checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
 
     Reference: Garipov, Izmailov, Podoprikhin, Vetrov, Wilson 2018, appendix A.1.
     """
@@ -182,21 +206,28 @@ def plane(
     low, high = places.min(0), places.max(0)
     rim = margin * (high - low)
     spans = tuple((float(a), float(b)) for a, b in zip(low - rim, high + rim, strict=True))
-    found = surface(net, batch, directions=axes, span=(spans[0], spans[1]), steps=steps, evaluation=evaluation)
+    found = surface(
+        net,
+        data,
+        directions=axes,
+        span=(spans[0], spans[1]),
+        steps=steps,
+        batch_norm=batch_norm,
+        criterion=criterion,
+        statistics=statistics,
+        callback=callback,
+        checkpoint=checkpoint,
+    )
     return found, places
 
 
-def _named(
-    net: nn.Module, batch: Examples, word: str, *, number: int, seed: int, evaluation: Evaluation
-) -> tuple[Direction, ...]:
+def _named(net: nn.Module, batch: Examples, word: str, *, number: int, seed: int, how: _How) -> tuple[Direction, ...]:
     check_choice("directions", word, _WORDS)
     if word != "hessian":
         return random_directions(net, scale=word, number=number, seed=seed)
     # Re-estimation cannot be differentiated; training mode, too, takes the statistics anew from a batch.
-    mode = "eval" if evaluation.batch_norm == "eval" else "train"
-    return hessian_eigenpairs(
-        net, batch, number=number, batch_norm=mode, criterion=evaluation.criterion, seed=seed
-    ).directions
+    mode = "eval" if how.batch_norm == "eval" else "train"
+    return hessian_eigenpairs(net, batch, number=number, batch_norm=mode, criterion=how.criterion, seed=seed).directions
 
 
 def _coordinates(span: tuple[float, float], steps: int) -> Float64[np.ndarray, "n"]:
@@ -211,7 +242,7 @@ def _coordinates(span: tuple[float, float], steps: int) -> Float64[np.ndarray, "
 
 
 def _losses(
-    net: nn.Module, batch: Examples, directions: Sequence[Direction], points: np.ndarray, how: Evaluation
+    net: nn.Module, batch: Examples, directions: Sequence[Direction], points: np.ndarray, how: _How
 ) -> Float64[np.ndarray, "P"]:
     loss = loss_of(net, batch, batch_norm=how.batch_norm, criterion=how.criterion, statistics=how.statistics)
     centre = parameters_of(net).to(batch.x.device)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from goodminima.population.population import margins
-from goodminima.tasks.task import Examples
+from goodminima.tasks.task import Examples, Task, train_examples
 
 CHUNK = 100  # examples a pass; constant, since products of other shapes round differently
 
@@ -62,7 +62,7 @@ class Margins:
         return float((self.values < level).double().mean())
 
 
-def logit_margins(net: nn.Module, batch: Examples) -> Margins:
+def logit_margins(net: nn.Module, data: Task | Examples) -> Margins:
     """The label's logit minus the largest other one, of each example, in eval mode.
 
     In units of the logits, which grow with the weights: compare nets at one norm, or divide by `spectral_norm_product` or
@@ -70,7 +70,7 @@ def logit_margins(net: nn.Module, batch: Examples) -> Margins:
 
     Args:
         net: Any classifier of two classes or more. It is copied and left as it is.
-        batch: Examples with their labels, on the device of the net.
+        data: Examples with their labels, on the device of the net; of a task, its `train`.
 
     Cost: one forward pass of the batch.
 
@@ -83,7 +83,7 @@ def logit_margins(net: nn.Module, batch: Examples) -> Margins:
     """
     still = copy.deepcopy(net).eval()
     with torch.no_grad():
-        parts = [margins_of(still, x, y) for x, y in chunks(batch)]
+        parts = [margins_of(still, x, y) for x, y in chunks(train_examples(data))]
     return Margins(torch.cat(parts))
 
 

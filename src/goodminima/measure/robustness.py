@@ -1,14 +1,15 @@
 """Accuracy on images that are moved against the net, as far as the fast gradient sign method moves them."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.measure.margin import chunks, margins_of
-from goodminima.tasks.task import Examples
+from goodminima.tasks.task import Examples, Task, train_examples
 
 _OUTSIDE = 1e-3  # by which pixels may leave their range before the standardisation given is held to be another's
 Statistic = float | Sequence[float] | Float[Tensor, "C"]
@@ -16,13 +17,13 @@ Statistic = float | Sequence[float] | Float[Tensor, "C"]
 
 def fgsm_accuracy(
     net: nn.Module,
-    batch: Examples,
+    data: Task | Examples,
     *,
     epsilons: Sequence[float],
     mean: Statistic = 0.0,
     std: Statistic = 1.0,
     pixels: tuple[float, float] | None = (0.0, 1.0),
-    callback: Callable[[int, int], None] | None = None,
+    callback: Callback | None = None,
 ) -> Float[Tensor, "E"]:
     """Accuracy on x + epsilon sign(grad_x CE(net, x, y)), for each epsilon, in pixels as they were before standardisation.
 
@@ -33,12 +34,12 @@ def fgsm_accuracy(
 
     Args:
         net: Any classifier of two classes or more. It is copied and left as it is.
-        batch: Standardised images (N, C, ...) with their true labels, on the device of the net.
+        data: Standardised images (N, C, ...) with their true labels, on the device of the net; of a task, its `train`.
         epsilons: How far each pixel moves, in units of the pixels: 1/255 is one step of an 8-bit image in [0, 1].
         mean: What was subtracted: one number, or one a channel, as `ImageData.statistics` has them.
         std: What it was divided by.
         pixels: Range of the pixels; None for data without one.
-        callback: Called with examples done and examples in all.
+        callback: Called with a `Progress` in examples.
 
     Returns:
         Fractions, one an epsilon, float64.
@@ -59,6 +60,7 @@ def fgsm_accuracy(
     """
     if not epsilons or min(epsilons) < 0:
         raise ValueError(f"fgsm_accuracy: epsilons must be at least one number, none below 0, got {list(epsilons)}")
+    batch = train_examples(data)
     shift, scale = (_per_channel(statistic, batch.x) for statistic in (mean, std))
     if not (scale > 0).all():
         raise ValueError(f"fgsm_accuracy: std must be positive, got {std}; of a channel that was only centred it is 1")
@@ -77,7 +79,7 @@ def fgsm_accuracy(
                 right[number] += (margins_of(still, moved, y) > 0).sum()
         done += len(y)
         if callback is not None:
-            callback(done, len(batch))
+            callback(Progress(done=done, total=len(batch), unit="examples"))
     return right / len(batch)
 
 

@@ -12,10 +12,9 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.measure.calls import LINEAR, BatchNormCall, LinearCall, name_of
 from goodminima.measure.folding import fold_batch_norm
-
-Callback = Callable[[int, int], None]  # (layers done, layers to do)
 
 _TOLERANCE = 1e-10  # of the largest eigenvalue of A'A, relative: a norm is good to half of it
 _DENSE = 64  # inputs up to which a map is written out as a matrix: Lanczos needs some room, and wins nothing there
@@ -42,7 +41,7 @@ def spectral_norms(
     Args:
         net: Any net.
         in_shape: Shape of one example, (C, H, W) of an image.
-        callback: Called after each layer.
+        callback: Called after each layer with a `Progress`.
 
     Raises:
         ValueError: If some weights of the net are used by none of these layers.
@@ -66,7 +65,7 @@ def spectral_norms(
     for name, call in recorder.calls:
         norms.append(SpectralNorm(name, _norm(call)))
         if callback is not None:
-            callback(len(norms), len(recorder.calls))
+            callback(Progress(done=len(norms), total=len(recorder.calls), unit="layers"))
     return tuple(norms)
 
 

@@ -1,12 +1,15 @@
 """What makes a guess a solution."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
 
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from goodminima.core.progress import Progress
 
 
 @final
@@ -33,6 +36,25 @@ class Fits:
     def holds(self, loss: Float[Tensor, "P"], smallest_margin: Float[Tensor, "P"]) -> Bool[Tensor, "P"]:
         """Whether members fit, from their normalised losses and smallest margins. NaN never fits."""
         return (smallest_margin > 0) & (loss > self.loss_above) & (loss <= self.loss_below)
+
+
+def as_fits(accept: Fits | Sequence[Fits]) -> tuple[Fits, ...]:
+    """What counts as a solution, always as a tuple.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
+    if not accepted:
+        raise ValueError("accept needs at least one Fits")
+    return accepted
+
+
+def progress_of_hits(hits: tuple[int, ...], *, num_solutions: int, effort: int, effort_unit: str) -> Progress:
+    """How many of the solutions asked for in each bin are there; `detail` are the hits."""
+    done = sum(min(count, num_solutions) for count in hits)
+    total = num_solutions * len(hits)
+    return Progress(done=done, total=total, unit="solutions", effort=effort, effort_unit=effort_unit, detail=hits)
 
 
 def bins(edges: tuple[float, ...]) -> tuple[Fits, ...]:

@@ -3,7 +3,6 @@
 Reference: Chiang et al. 2023, section 4.1.2.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import final
@@ -14,15 +13,16 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from goodminima.core import generator
+from goodminima.core.progress import Callback
 from goodminima.core.streams import derived_seed
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractPerturbations
-from goodminima.search.loop import Point, Searched, descend
+from goodminima.search.loop import Searched, run_search
 from goodminima.search.objective import objective_of
 from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, drawn_start
 from goodminima.search.until import Until
-from goodminima.tasks.task import Examples, Task
+from goodminima.tasks.task import Examples, Task, train_examples
 
 _NOISE = 12  # a stream of the seed: the start is drawn from others
 _TOGETHER = 16  # draws that take no longer than one
@@ -99,30 +99,32 @@ def _sixteen(seed: int, first: int, size: int) -> Float32[np.ndarray, "16 size"]
 
 def random_greedy(
     net: nn.Module,
-    examples: Examples | Task,
+    data: Examples | Task,
     *,
-    start: AbstractPrior | Float[Tensor, "D"] = UNIT_CUBE,
+    prior: AbstractPrior = UNIT_CUBE,
+    start: Float[Tensor, "D"] | None = None,
     rule: GreedyRule = _AS_IN_THE_PAPER,
     until: Until = UNTIL_FITTED,
     seed: int = 0,
     member: int = 0,
     device: str = "cpu",
     threads: int = 1,
-    callback: Callable[[Point], None] | None = None,
+    callback: Callback | None = None,
 ) -> Searched:
     """Searches from draw number `member` of `seed` until the examples are fitted, or whatever else `until` says.
 
     Args:
         net: Any module; stacks of Linear, Conv2d, ReLU, pooling and Flatten are fast.
-        examples: What is fitted; of a task, its `train`.
-        start: What the start is drawn from, or the start itself.
+        data: What is fitted; of a task, its `train`.
+        prior: What the start is drawn from.
+        start: The start itself, in place of a draw.
         rule: How noise is drawn and accepted.
         until: When it ends.
         seed: Seed of the start and of the noise.
         member: Number of the search: with one seed, every member has a start and noise of its own.
         device: Where candidates are evaluated.
         threads: Threads of the evaluation; they change no number.
-        callback: Called now and then with where the search stands.
+        callback: Called now and then with a `Progress`; its `detail` is the `Point` where the search stands.
 
     Raises:
         ValueError: If the start has no finite loss, or of the wrong length.
@@ -135,10 +137,10 @@ def random_greedy(
     >>> random_greedy(LinearModel(in_features=2, num_classes=4), four).accuracy
     1.0
     """
-    train = examples.train if isinstance(examples, Task) else examples
-    theta = drawn_start(net, start, seed=seed, member=member, device=device)
+    train = train_examples(data)
+    theta = drawn_start(net, prior, seed=seed, member=member, device=device, start=start)
     engine = greedy_engine(net, train, theta, rule=rule, seed=derived_seed(seed, _NOISE, member))
-    return descend(
+    return run_search(
         net,
         train,
         engine,

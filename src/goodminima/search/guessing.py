@@ -7,7 +7,7 @@ Reference: Chiang et al. 2023, section 4.1.1.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,11 +17,12 @@ import numpy as np
 from torch import Tensor, nn
 
 from goodminima.core.log_volume import Count, LogVolume
+from goodminima.core.progress import Callback, Progress
 from goodminima.core.status import Status
 from goodminima.population.parameters import slots
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractPrior, Cube
-from goodminima.search.fits import Fits
+from goodminima.search.fits import Fits, as_fits, progress_of_hits
 from goodminima.search.screening import SLACK, Candidates, Screen, interleaved, screen_of
 from goodminima.tasks.task import Examples, Task, train_examples
 
@@ -131,7 +132,7 @@ def guess_and_check(
     chunk: int = _DEFAULT_CHUNK,
     threads: int = 1,
     device: str = "cpu",
-    callback: Callable[[int, tuple[int, ...]], None] | None = None,
+    callback: Callback | None = None,
 ) -> Found:
     """Guesses until every bin has `num_solutions` solutions, or the budget is spent.
 
@@ -153,7 +154,7 @@ def guess_and_check(
         chunk: Guesses between two looks at the stopping rule.
         threads: Chunks screened at once.
         device: Where members are evaluated.
-        callback: Called after each chunk with the guesses so far and the hits of each bin.
+        callback: Called after each chunk with a `Progress`; its `detail` are the hits of each bin.
 
     Raises:
         ValueError: For an option out of range, or a budget whose last guess lies beyond 2^63 - 1.
@@ -164,8 +165,8 @@ def guess_and_check(
     already filled bin is counted, so that hits / guesses estimates every bin's volume.
     """
     prior = Cube() if prior is None else prior
-    accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
-    _check(accepted, num_solutions=num_solutions, keep=keep, budget=budget, first=first, chunk=chunk, threads=threads)
+    accepted = as_fits(accept)
+    _check(num_solutions=num_solutions, keep=keep, budget=budget, first=first, chunk=chunk, threads=threads)
     examples = interleaved(train_examples(data)).to(device)
     screen = screen_of(net, examples, prior, seed=seed, loss_below=max(f.loss_below for f in accepted), device=device)
     decide = _Decision(net, examples, prior, accepted, seed, device)
@@ -176,7 +177,7 @@ def guess_and_check(
         solved = last is not None
         guesses = (begin + count if last is None else last + 1) - first
         if callback is not None:
-            callback(guesses, tuple(tally.hits))
+            callback(tally.progress(guesses, budget))
         if solved:
             break
     status = Status.SOLVED if solved else Status.BUDGET_SPENT
@@ -217,6 +218,20 @@ class _Tally:
             self.kept[which] += new[: self.keep - len(self.kept[which])]
             self.hits[which] += len(new)
         return last
+
+    def progress(self, guesses: int, budget: int) -> Progress:
+        """How many of the solutions asked for are there; of a plain measurement, how much of the budget is spent."""
+        hits = tuple(self.hits)
+        if self.num_solutions == math.inf:
+            return Progress(
+                done=guesses,
+                total=budget,
+                unit=f"guesses, {sum(hits):,} hits",
+                effort_unit="guesses",
+                effort=guesses,
+                detail=hits,
+            )
+        return progress_of_hits(hits, num_solutions=int(self.num_solutions), effort=guesses, effort_unit="guesses")
 
     def bins(self) -> tuple[Bin, ...]:
         return tuple(Bin(*entry) for entry in zip(self.accepted, self.hits, map(tuple, self.kept), strict=True))
@@ -273,11 +288,7 @@ def _in_order(screen: Screen, start: int, stop: int, chunk: int, threads: int) -
                 future.cancel()
 
 
-def _check(
-    accepted: tuple[Fits, ...], *, num_solutions: float, keep: int, budget: int, first: int, chunk: int, threads: int
-) -> None:
-    if not accepted:
-        raise ValueError("accept needs at least one Fits")
+def _check(*, num_solutions: float, keep: int, budget: int, first: int, chunk: int, threads: int) -> None:
     for name, value, least in (
         ("num_solutions", num_solutions, 1), ("keep", keep, 0), ("budget", budget, 1), ("first", first, 0), ("chunk", chunk, 1),
         ("threads", threads, 1),

@@ -1,7 +1,6 @@
 """The shared loop of local searches: it owns ends, budgets, reports and the trace, and knows nothing of moves."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
 
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor, nn
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.core.status import Status
 from goodminima.population.population import Population
 from goodminima.search.objective import TorchObjective
@@ -121,9 +121,9 @@ class Searched:
         return Population(self.net, self.theta[None])
 
 
-def descend(
+def run_search(
     net: nn.Module,
-    examples: Examples,
+    data: Examples,
     engine: Engine,
     *,
     until: Until,
@@ -131,36 +131,48 @@ def descend(
     group: int = 1,
     slice_: int,
     threads: int = 1,
-    callback: Callable[[Point], None] | None = None,
+    callback: Callback | None = None,
 ) -> Searched:
     """Runs an engine to its end.
 
     Args:
         net: The net.
-        examples: What is fitted.
+        data: What is fitted.
         engine: The search.
         until: When it ends.
         span: Failures in a row that halve the radius.
         group: Candidates that are tried together.
         slice_: Most candidates between two reports.
         threads: Threads that the engine may use.
-        callback: Called after each slice.
+        callback: Called after each slice with a `Progress`; its `detail` is the `Point` where the search stands.
     """
-    points = [_point(engine, len(examples))]
-    while (status := _end(engine, len(examples), until, group=group, span=span)) is None:
+    points = [_point(engine, len(data))]
+    while (status := _end(engine, len(data), until, group=group, span=span)) is None:
         wanted = min(slice_, _next_mark(points[-1].candidates) - engine.candidates)
         size = _whole_groups(max(wanted, group), engine, until, group=group, span=span)
         engine.run(
             candidates=size, steps=until.steps, fitted=until.fitted, loss_below=until.loss_below, threads=threads
         )
-        point = _point(engine, len(examples))
+        point = _point(engine, len(data))
         if point.candidates >= _next_mark(points[-1].candidates):
             points.append(point)
         if callback is not None:
-            callback(point)
+            callback(_progress(point, len(data)))
     if points[-1].candidates < engine.candidates:
-        points.append(_point(engine, len(examples)))
-    return _searched(net, examples, engine, status, Trace.of(points))
+        points.append(_point(engine, len(data)))
+    return _searched(net, data, engine, status, Trace.of(points))
+
+
+def _progress(point: Point, num_examples: int) -> Progress:
+    right = round(point.accuracy * num_examples)
+    return Progress(
+        done=right,
+        total=num_examples,
+        unit="examples right",
+        effort=point.candidates,
+        effort_unit="candidates",
+        detail=point,
+    )
 
 
 def _whole_groups(wanted: int, engine: Engine, until: Until, *, group: int, span: int) -> int:

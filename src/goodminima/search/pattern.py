@@ -3,7 +3,6 @@
 Reference: Chiang et al. 2023, section 4.1.2.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from goodminima.core.order import Order
+from goodminima.core.progress import Callback
 from goodminima.core.streams import derived_seed
 from goodminima.population import native
 from goodminima.population.compiled import program_of
@@ -22,11 +22,11 @@ from goodminima.population.priors import AbstractPrior
 from goodminima.population.stack import Stack, num_outputs, stack_of
 from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractPerturbations
-from goodminima.search.loop import Engine, Point, Searched, descend
+from goodminima.search.loop import Engine, Searched, run_search
 from goodminima.search.objective import TorchObjective
 from goodminima.search.starts import UNIT_CUBE, UNTIL_FITTED, drawn_start
 from goodminima.search.until import Until
-from goodminima.tasks.task import Examples, Task
+from goodminima.tasks.task import Examples, Task, train_examples
 
 _ORDER = 11  # a stream of the seed: the start is drawn from others
 _SLICE_PRODUCTS = 1 << 40  # what full evaluation would take between two reports: about a second in the compiled kernel
@@ -104,16 +104,17 @@ class PatternPerturbations(AbstractPerturbations):
 
 def pattern_search(
     net: nn.Module,
-    examples: Examples | Task,
+    data: Examples | Task,
     *,
-    start: AbstractPrior | Float[Tensor, "D"] = UNIT_CUBE,
+    prior: AbstractPrior = UNIT_CUBE,
+    start: Float[Tensor, "D"] | None = None,
     rule: PatternRule = _AS_IN_THE_PAPER,
     until: Until = UNTIL_FITTED,
     seed: int = 0,
     member: int = 0,
     device: str = "cpu",
     threads: int = 1,
-    callback: Callable[[Point], None] | None = None,
+    callback: Callback | None = None,
 ) -> Searched:
     """Searches from draw number `member` of `seed` until the examples are fitted, or whatever else `until` says.
 
@@ -125,15 +126,16 @@ def pattern_search(
 
     Args:
         net: Any module.
-        examples: What is fitted; of a task, its `train`.
-        start: What the start is drawn from, or the start itself.
+        data: What is fitted; of a task, its `train`.
+        prior: What the start is drawn from.
+        start: The start itself, in place of a draw.
         rule: How candidates are proposed and accepted.
         until: When it ends.
         seed: Seed of the start and of the order.
         member: Number of the search: with one seed, every member has a start and an order of its own.
         device: Where candidates are evaluated.
         threads: Threads of the evaluation; they change no number.
-        callback: Called now and then with where the search stands.
+        callback: Called now and then with a `Progress`; its `detail` is the `Point` where the search stands.
 
     Raises:
         ValueError: If the start has no finite loss, or of the wrong length.
@@ -146,10 +148,10 @@ def pattern_search(
     >>> found.status, found.accuracy
     (<Status.SOLVED: 'solved'>, 1.0)
     """
-    train = examples.train if isinstance(examples, Task) else examples
-    theta = drawn_start(net, start, seed=seed, member=member, device=device)
+    train = train_examples(data)
+    theta = drawn_start(net, prior, seed=seed, member=member, device=device, start=start)
     engine, slice_ = pattern_engine(net, train, theta, rule=rule, seed=derived_seed(seed, _ORDER), stream=member)
-    return descend(
+    return run_search(
         net,
         train,
         engine,

@@ -14,15 +14,21 @@ UNTIL_FITTED = Until()
 
 
 def drawn_start(
-    net: nn.Module, start: AbstractPrior | Float[Tensor, "D"], *, seed: int, member: int, device: str
+    net: nn.Module,
+    prior: AbstractPrior,
+    *,
+    seed: int,
+    member: int,
+    device: str,
+    start: Float[Tensor, "D"] | None = None,
 ) -> Float[Tensor, "D"]:
     """The start of a search: draw number `member` of `seed`, or the given one.
 
     Raises:
         ValueError: If the given start has not as many numbers as the net has parameters.
     """
-    if isinstance(start, AbstractPrior):
-        return start.draw(net, seed=seed, indices=np.array([member], np.uint64), device=device)[0]
+    if start is None:
+        return prior.draw(net, seed=seed, indices=np.array([member], np.uint64), device=device)[0]
     if start.shape != (num_parameters(net),):
         raise ValueError(f"start must have shape ({num_parameters(net)},), got {tuple(start.shape)}")
     return start.detach().to(device=device, dtype=torch.float32, copy=True)

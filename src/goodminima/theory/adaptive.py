@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
+from goodminima.core.progress import Callback, no_callback
 from goodminima.theory.exponential import pull
-from goodminima.theory.loops import Callback, snapshots, unheard
+from goodminima.theory.loops import snapshots
 from goodminima.theory.mirror import MirrorRun, relative
 
 
@@ -44,7 +45,7 @@ def adam_path(
     step: float = 0.1,
     beta1: float = 0.9,
     beta2: float = 0.9,
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> Float[np.ndarray, "times d"]:
     """Adam on the exponential loss of separable data from w = 0, with steps step / sqrt(t + 1), at given numbers of steps.
 
@@ -58,7 +59,7 @@ def adam_path(
         step: Size of the first step.
         beta1: Decay of the first moment.
         beta2: Decay of the second moment.
-        callback: Told of each of the times.
+        callback: Called now and then with a `Progress` in steps.
 
     Bias correction is on, as in common use.
     """

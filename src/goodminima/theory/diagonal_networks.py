@@ -17,7 +17,8 @@ from jaxtyping import Float
 from numba import njit
 from scipy.integrate import LSODA
 
-from goodminima.theory.loops import Callback, unheard
+from goodminima.core.progress import Callback, no_callback
+from goodminima.theory.loops import steps_taken
 
 _SLICE = 50_000  # steps between two reports: about 0.1 s
 _ARRIVED = 1e-10  # largest residual, relative to the largest target, at which the flow has ended
@@ -119,7 +120,7 @@ def gradient_descent(
     step: float,
     max_steps: int,
     tolerance: float = 1e-10,
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> Fitted:
     """Gradient descent on (1/4n) sum_i (<x_i, w> - y_i)^2 from u = v = alpha.
 
@@ -130,7 +131,7 @@ def gradient_descent(
         step: eta, below 2 / `sharpness`.
         max_steps: Most steps taken.
         tolerance: Stops once every |<x_i, w> - y_i| is at most this.
-        callback: Called now and then with the steps taken.
+        callback: Called now and then with a `Progress` in steps.
 
     Raises:
         ValueError: If alpha or step is not positive.
@@ -146,7 +147,7 @@ def gradient_descent(
         taken, residual = _descend(rows, columns, y, u, v, step, min(_SLICE, max_steps - done), tolerance)
         done += taken
         _check_finite(u, v, step)
-        callback(done)
+        callback(steps_taken(done, max_steps))
     return Fitted(u=u, v=v, steps=done, residual=residual)
 
 
@@ -199,7 +200,7 @@ def stochastic_descent(
     max_steps: int,
     seed: int,
     tolerance: float = 1e-10,
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> Fitted:
     """The same with one example a step, drawn with replacement; arguments as in `gradient_descent`.
 
@@ -216,7 +217,7 @@ def stochastic_descent(
         taken, residual, summed = _descend_stochastically(rows, columns, y, u, v, step, order, tolerance)
         done, integral = done + taken, integral + step * summed
         _check_finite(u, v, step)
-        callback(done)
+        callback(steps_taken(done, max_steps))
     return Fitted(u=u, v=v, steps=done, residual=residual, loss_integral=integral)
 
 

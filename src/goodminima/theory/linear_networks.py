@@ -18,9 +18,10 @@ from jaxtyping import Float, Int
 from numba import njit
 from numpy.typing import NDArray
 
+from goodminima.core.progress import Callback, no_callback
 from goodminima.theory.ascent import fitting_step, softmin
 from goodminima.theory.bridge import half_spectrum, multiplicity
-from goodminima.theory.loops import Callback, snapshots, unheard
+from goodminima.theory.loops import snapshots
 
 Spectra = NDArray[np.complex128]
 
@@ -33,7 +34,7 @@ def fully_connected(
     times: Int[np.ndarray, "times"],
     seed: int,
     scale: float = 0.1,
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> Float[np.ndarray, "times d"]:
     """The predictor beta of a fully connected linear network after each of the given numbers of steps.
 
@@ -44,7 +45,7 @@ def fully_connected(
         times: Increasing numbers of steps.
         seed: Of the start: weights normal with standard deviation `scale`.
         scale: Above 0.
-        callback: Told the number of steps taken.
+        callback: Called now and then with a `Progress` in steps.
 
     Cost: about 3 L max(d, width)^2 products a step.
     """
@@ -105,7 +106,7 @@ def convolutional(
     filters: Float[np.ndarray, "depth d"],
     *,
     times: Int[np.ndarray, "times"],
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> Float[np.ndarray, "times d"]:
     """The predictor beta of a linear network of full-width circular convolutions, after the given numbers of steps.
 
@@ -116,7 +117,7 @@ def convolutional(
         z: Rows y_i x_i.
         filters: w_1, ..., w_L at the start.
         times: Increasing numbers of steps.
-        callback: Told the number of steps taken.
+        callback: Called now and then with a `Progress` in steps.
 
     Cost: about 6 n d products and n exponentials a step.
     """

@@ -15,8 +15,9 @@ from jaxtyping import Float, Int
 from numba import njit
 from scipy.integrate import solve_ivp
 
+from goodminima.core.progress import Callback, no_callback
 from goodminima.theory.convex import max_margin
-from goodminima.theory.loops import Callback, snapshots, unheard
+from goodminima.theory.loops import snapshots
 
 
 def log_loss(z: Float[np.ndarray, "n d"], w: Float[np.ndarray, "*batch d"]) -> Float[np.ndarray, "*batch"]:
@@ -47,7 +48,7 @@ def gradient_descent(
     step: float,
     times: Int[np.ndarray, "times"],
     start: Float[np.ndarray, "d"] | None = None,
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> Float[np.ndarray, "times d"]:
     """Iterates of gradient descent with a constant step, at the given numbers of steps, from `start` (default 0).
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int
 
-Callback = Callable[[int], None]
+from goodminima.core.progress import Callback, Progress, no_callback
 
 
-def unheard(steps: int) -> None:
-    """The listener of whoever does not want to be told."""
+def steps_taken(steps: int, total: int) -> Progress:
+    """What a callback is told after so many steps of so many."""
+    return Progress(done=steps, total=total, unit="steps")
 
 
 def log_spaced(stop: int, *, start: int = 1, per_decade: int = 20) -> Int[np.ndarray, "times"]:
@@ -30,7 +31,7 @@ def snapshots(
     state: Float[np.ndarray, "*shape"],
     *,
     times: Int[np.ndarray, "times"],
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> Float[np.ndarray, "times *shape"]:
     """What `state` is at each of the given times.
 
@@ -38,7 +39,7 @@ def snapshots(
         advance: `advance(begin, end)` takes steps number begin, ..., end - 1, changing `state` in place.
         state: At time 0.
         times: Increasing numbers of steps.
-        callback: Called with each time once it is reached.
+        callback: Called at each time with a `Progress` in steps.
     """
     path = np.empty((len(times), *state.shape))
     reached = 0
@@ -46,7 +47,7 @@ def snapshots(
         advance(reached, int(time))
         reached = int(time)
         path[number] = state
-        callback(reached)
+        callback(steps_taken(reached, int(times[-1])))
     return path
 
 

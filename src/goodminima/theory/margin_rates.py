@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
+from goodminima.core.progress import Callback, no_callback
 from goodminima.theory.exponential import pull
-from goodminima.theory.loops import Callback, snapshots, unheard
+from goodminima.theory.loops import snapshots
 
 
 class Rule(IntEnum):
@@ -42,7 +43,7 @@ def margin_path(
     rule: Rule,
     times: Int[np.ndarray, "times"],
     step: float = 1.0,
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> Float[np.ndarray, "times d"]:
     """Iterates of a rule from w = 0, at the given numbers of steps.
 

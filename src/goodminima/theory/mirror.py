@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit
 
-from goodminima.theory.loops import Callback, unheard
+from goodminima.core.progress import Callback, no_callback
+from goodminima.theory.loops import steps_taken
 
 _NEWTON_STEPS = 200
 _SLICE = 100_000  # steps of natural gradient between looks at the residual
@@ -200,7 +201,7 @@ def natural_gradient(
     step: float,
     tolerance: float = 1e-12,
     max_steps: int = 100_000_000,
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> MirrorRun:
     """Natural gradient on |A w - b|^2 / 2 in the metric of `Entropy`, w <- w - step w A^T (A w - b), for w > 0.
 
@@ -211,7 +212,7 @@ def natural_gradient(
         few = min(_SLICE, max_steps - steps)
         _advance(a, b, w, step, few)
         steps += few
-        callback(steps)
+        callback(steps_taken(steps, max_steps))
     return MirrorRun(w=w, steps=steps, residual=relative(a @ w - b, b))
 
 

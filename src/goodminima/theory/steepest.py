@@ -13,9 +13,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
+from goodminima.core.progress import Callback, no_callback
 from goodminima.theory.convex import dual_exponent, margin, max_margin
 from goodminima.theory.exponential import pull
-from goodminima.theory.loops import Callback, snapshots, unheard
+from goodminima.theory.loops import snapshots
 
 NORMS = (1.0, 1.5, 2.0, 3.0, math.inf)
 _APART = 0.025  # margin gap between optima; iterates end within about 0.002 of theirs
@@ -28,7 +29,7 @@ def steepest_path(
     p: float,
     times: Int[np.ndarray, "times"],
     step: float = 0.3,
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> Float[np.ndarray, "times d"]:
     """Iterates of steepest descent in l_p from w = 0 with steps of length step / sqrt(t + 1), at given numbers of steps.
 
@@ -37,7 +38,7 @@ def steepest_path(
         p: The norm, at least 1, infinity included.
         times: Numbers of steps, increasing.
         step: Length in l_p of the first step.
-        callback: Told of each of the times.
+        callback: Called now and then with a `Progress` in steps.
 
     Cost: n exponentials, 2 n d products and for p other than 1, 2 and infinity d powers a step.
     """

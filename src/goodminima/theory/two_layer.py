@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
+from goodminima.core.progress import Callback, no_callback
 from goodminima.theory.ascent import fitting_step, softmin
-from goodminima.theory.loops import Callback, snapshots, unheard
+from goodminima.theory.loops import snapshots
 
 
 @final
@@ -100,7 +101,7 @@ def train(
     *,
     times: Int[np.ndarray, "times"],
     output_only: bool = False,
-    callback: Callback = unheard,
+    callback: Callback = no_callback,
 ) -> TrainedTwoLayer:
     """Gradient ascent on -log sum_i exp(-q_i).
 
@@ -111,7 +112,7 @@ def train(
         times: Increasing numbers of steps.
         output_only: Whether w stays as it is, so that a linear predictor of fixed features is trained; the smoothed
             margin is then that of a, with L = 1.
-        callback: Told each of the times.
+        callback: Called now and then with a `Progress` in steps.
 
     Cost: 4 n d H products a step.
     """

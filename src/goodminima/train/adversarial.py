@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.progress import Callback
 from goodminima.core.streams import stream
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.fitting import Fit, fit
 from goodminima.train.recipe import MultiStep, OptimizerConfig, Recipe
-from goodminima.train.training import Callback, fitted
+from goodminima.train.training import fitted
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -24,7 +25,7 @@ VANILLA = Recipe(epochs=100, batch_size=32, optimizer=OptimizerConfig(lr=0.05), 
 
 def adversarial_init(
     net: N,
-    task: Task,
+    data: Task,
     *,
     replicas: int = 10,
     zero_out: float = 0.1,
@@ -43,10 +44,10 @@ def adversarial_init(
 
     Args:
         net: Where it begins, PyTorch's initialisation in the paper; it is not changed.
-        task: Its training images are used. Their labels are not read, nor is anything of the test split.
+        data: Its training images are used. Their labels are not read, nor is anything of the test split.
         replicas: R, copies of each image, each with values zeroed and a label of its own.
         zero_out: N, the fraction of each copy's values that are zeroed. Values, not pixels: a channel at a time.
-        blank: What "zero" is, in the units of the task's inputs; one number, or one a channel. 0 is the mean of
+        blank: What "zero" is, in the units of the data's inputs; one number, or one a channel. 0 is the mean of
             standardised images, -mean / std is black.
         recipe: How it is trained: without regularisation, in the paper.
         seed: Decides zeros, labels and order.
@@ -66,7 +67,7 @@ def adversarial_init(
     """
     return fit(
         net,
-        random_labels(task, replicas=replicas, zero_out=zero_out, blank=blank, seed=seed),
+        random_labels(data, replicas=replicas, zero_out=zero_out, blank=blank, seed=seed),
         recipe=recipe,
         seed=int(stream(seed, _ORDER).integers(2**63)),
         evaluate_every=evaluate_every,
@@ -80,12 +81,12 @@ def adversarial_init(
 
 
 def random_labels(
-    task: Task, *, replicas: int = 10, zero_out: float = 0.1, blank: float | Sequence[float] = 0.0, seed: int = 0
+    data: Task, *, replicas: int = 10, zero_out: float = 0.1, blank: float | Sequence[float] = 0.0, seed: int = 0
 ) -> Task:
     """The set C of algorithm 1: copies of each training input with values zeroed, each with a label drawn uniformly.
 
     Args:
-        task: As in `adversarial_init`, and so are the others. Copy r of input i is example r N + i.
+        data: As in `adversarial_init`, and so are the others. Copy r of input i is example r N + i.
 
     Returns:
         A task whose test split is its training split: there is nothing to generalise to.
@@ -98,13 +99,13 @@ def random_labels(
             f"random_labels: replicas must be at least 1 and zero_out in [0, 1), got {replicas} and {zero_out}; "
             "a net without pre-training is the random start itself"
         )
-    x = task.train.x.cpu().repeat(replicas, *[1] * (task.train.x.ndim - 1))  # (R N, ...)
-    for replica, copies in enumerate(x.split(len(task.train))):
+    x = data.train.x.cpu().repeat(replicas, *[1] * (data.train.x.ndim - 1))  # (R N, ...)
+    for replica, copies in enumerate(x.split(len(data.train))):
         _zero(copies, zero_out, blank, seed, replica)
-    y = torch.from_numpy(stream(seed, _LABELS).integers(0, task.num_classes, len(x)))
+    y = torch.from_numpy(stream(seed, _LABELS).integers(0, data.num_classes, len(x)))
     random = Examples(x, y)
-    name = f"{task.name}, random labels x{replicas}"
-    return Task(train=random, test=random, num_classes=task.num_classes, name=name, origin=task.origin)
+    name = f"{data.name}, random labels x{replicas}"
+    return Task(train=random, test=random, num_classes=data.num_classes, name=name, origin=data.origin)
 
 
 def _zero(x: Float[Tensor, "N ..."], fraction: float, blank: float | Sequence[float], seed: int, replica: int) -> None:

@@ -23,7 +23,7 @@ from goodminima.search.screening import stages
 from goodminima.tasks.task import Examples
 from goodminima.train.sgd import SGDConfig, SGDState, init, minibatches, step
 
-Callback = Callable[[int, tuple[int, ...]], None]  # (members trained so far, hits of each bin)
+BlockCallback = Callable[[int, tuple[int, ...]], None]  # (members trained so far, hits of each bin)
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Harvest:
 
 
 # (starts, number of the first, bins to fill, listener) -> how many members ran off to numbers that are not finite
-BlockTrainer = Callable[[Float[Tensor, "P D"], int, list[Harvest], Callback], int]
+BlockTrainer = Callable[[Float[Tensor, "P D"], int, list[Harvest], BlockCallback], int]
 
 
 def trainer_of(net: nn.Module, examples: Examples, sgd: SGDConfig, seed: int) -> BlockTrainer:
@@ -71,7 +71,7 @@ class _CompiledTrainer:
     sgd: SGDConfig
     seed: int
 
-    def train(self, theta: Float[Tensor, "P D"], first: int, harvest: list[Harvest], callback: Callback) -> int:
+    def train(self, theta: Float[Tensor, "P D"], first: int, harvest: list[Harvest], callback: BlockCallback) -> int:
         """Returns how many members ran off to numbers that are not finite."""
         hits = [bin_.hits for bin_ in harvest]
         found, nonfinite = training.train(
@@ -131,7 +131,7 @@ class _TorchTrainer:
     sgd: SGDConfig
     seed: int
 
-    def train(self, theta: Float[Tensor, "P D"], first: int, harvest: list[Harvest], callback: Callback) -> int:
+    def train(self, theta: Float[Tensor, "P D"], first: int, harvest: list[Harvest], callback: BlockCallback) -> int:
         """Returns how many members ran off to numbers that are not finite."""
         evaluate = evaluator_of(self.net, theta, tuple(self.examples.x.shape[1:]))
         pending = torch.ones(len(theta), len(harvest), dtype=torch.bool)

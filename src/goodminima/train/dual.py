@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.tasks.task import Examples
 from goodminima.train.optimizers.lbfgs_armijo import LBFGSArmijo
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
-Callback = Callable[[int, int], None]
 
 _CHUNK = 1000  # examples whose kernel rows are made at a time
 _AT_A_TIME = 10  # iterations between two signs of life
@@ -104,12 +104,12 @@ class _Problem:
         )
 
 
-def fit_least_squares(kernel: Kernel, examples: Examples, *, num_classes: int) -> DualFit:
+def fit_least_squares(kernel: Kernel, data: Examples, *, num_classes: int) -> DualFit:
     """The model of least norm among those whose outputs are 1 for an example's class and 0 for the others.
 
     Args:
         kernel: Inner products of features, as `PixelProducts().kernel`. A constant feature 1, the bias, is added to them.
-        examples: What is fitted, M in all.
+        data: What is fitted, M in all.
         num_classes: Number of classes C.
 
     Raises:
@@ -122,15 +122,15 @@ def fit_least_squares(kernel: Kernel, examples: Examples, *, num_classes: int) -
     tensor([[1., 0.],
             [0., 1.]])
     """
-    problem = _Problem.of(kernel, examples)
-    wanted = F.one_hot(examples.y, num_classes).double()
+    problem = _Problem.of(kernel, data)
+    wanted = F.one_hot(data.y, num_classes).double()
     beta = torch.linalg.solve_triangular(problem.root, wanted, upper=False)
     return problem.solved(beta, penalty=0.0, iterations=0, converged=True)
 
 
 def fit_softmax(
     kernel: Kernel,
-    examples: Examples,
+    data: Examples,
     *,
     num_classes: int,
     penalty: float = 1e-6,
@@ -147,13 +147,13 @@ def fit_softmax(
     Args:
         kernel: Inner products of features, as `PixelProducts().kernel`. A constant feature 1, the bias, is added to them and
             penalised with them.
-        examples: What is fitted, M in all.
+        data: What is fitted, M in all.
         num_classes: Number of classes C.
         penalty: First penalty, above 0.
         tolerance: Ends with the gradient of the whole this small, relative to that of the penalty alone; by strong convexity
             |w - w*| <= tolerance |w| then, w* the solution. Below 1e-6 the line search sees no more progress.
         max_iterations: Most iterations of one penalty.
-        callback: Called with the iterations done at the penalty in hand and the training examples that are right.
+        callback: Called with a `Progress` in training examples that are right, its effort the iterations at the penalty in hand.
 
     Raises:
         ValueError: If the penalty is not positive, or the features of the examples are linearly dependent.
@@ -165,12 +165,12 @@ def fit_softmax(
     """
     if not penalty > 0:
         raise ValueError(f"fit_softmax: penalty must be positive, got {penalty}")
-    problem = _Problem.of(kernel, examples)
-    beta = nn.Parameter(problem.root.new_zeros(len(examples), num_classes))
+    problem = _Problem.of(kernel, data)
+    beta = nn.Parameter(problem.root.new_zeros(len(data), num_classes))
     iterations = 0
     while True:
         done, converged = _descend(
-            problem.root, examples.y, beta, penalty=penalty, tolerance=tolerance, most=max_iterations, callback=callback
+            problem.root, data.y, beta, penalty=penalty, tolerance=tolerance, most=max_iterations, callback=callback
         )
         iterations += done
         fit = problem.solved(beta.detach(), penalty=penalty, iterations=iterations, converged=converged)
@@ -215,5 +215,7 @@ def _descend(
         if torch.equal(beta, before):  # no progress that float64 could see
             return done, False
         if callback is not None:
-            callback(done + _AT_A_TIME, int((logits.argmax(1) == y).sum()))
+            right = int((logits.argmax(1) == y).sum())
+            effort = done + _AT_A_TIME
+            callback(Progress(done=right, total=len(y), unit="examples right", effort=effort, effort_unit="iterations"))
     return most, small()

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from goodminima.core.checkpoint import Checkpoint, digest
 from goodminima.core.identity import text_of
+from goodminima.core.progress import Callback
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.recipe import Recipe
-from goodminima.train.training import Callback, Epoch, Objective, Training
+from goodminima.train.training import Epoch, Objective, Training
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -103,7 +104,7 @@ def fit(
             goes on from there. None to keep nothing.
         checkpoint_every: Epochs between two writings of the file; fewer, where writing takes more than 5 % of the time.
         device: Where it is trained.
-        callback: Called after each step with examples seen and examples to be seen at most.
+        callback: Called after each step with a `Progress` in examples.
 
     Raises:
         ValueError: For a recipe that does not fit the net or the task, or when the loss is not finite any more.

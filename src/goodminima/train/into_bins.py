@@ -9,14 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.progress import Callback
 from goodminima.core.status import Status
 from goodminima.population.parameters import num_parameters
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractPrior
-from goodminima.search.fits import Fits
+from goodminima.search.fits import Fits, as_fits, progress_of_hits
 from goodminima.search.screening import interleaved
-from goodminima.tasks.task import Task
-from goodminima.train.blocks import Callback, Harvest, trainer_of
+from goodminima.tasks.task import Examples, Task, train_examples
+from goodminima.train.blocks import Harvest, trainer_of
 from goodminima.train.sgd import SGDConfig
 
 
@@ -64,11 +65,11 @@ class TrainedBins:
 
 def train_into_bins(
     net: nn.Module,
-    task: Task,
+    data: Task | Examples,
     *,
     sgd: SGDConfig,
     prior: AbstractPrior,
-    accept: Sequence[Fits],
+    accept: Fits | Sequence[Fits],
     num_solutions: int = 1,
     keep: int = 100,
     members: int = 64,
@@ -86,18 +87,18 @@ def train_into_bins(
 
     Args:
         net: Any module.
-        task: Its `train` is fitted; its `test` is never seen.
+        data: What is fitted; of a task its `train`, its `test` is never seen.
         sgd: Step, epochs, batch.
         prior: Where members start: member k at draw k of `seed`.
-        accept: The bins.
+        accept: One `Fits`, or several disjoint bins.
         num_solutions: Members asked for in each bin.
         keep: Members remembered per bin, the first ones; all are counted.
         members: Block size; part of what is computed, since a block is trained whole.
         max_members: Most members trained.
         seed: Seed of the starts and of the order of batches.
         device: Where members live.
-        callback: Called after each block with the members trained so far and the hits of each bin; now and then within a
-            block that takes longer than half a second in the compiled kernel.
+        callback: Called after each block with a `Progress`, its `detail` the hits of each bin; now and then within a block that
+            takes longer than half a second in the compiled kernel.
 
     Cost: three forward passes over the batch, a step and member, and one over as many training examples as it gets right;
     in the compiled kernel, where a stack runs on the CPU, steps that move nothing cost nothing (`native.training`).
@@ -107,23 +108,24 @@ def train_into_bins(
 
     Differs from paper: the authors train anew for each bin; the distribution of a bin's members is the same.
     """
-    _check(accept, num_solutions=num_solutions, keep=keep, members=members, max_members=max_members)
-    examples, harvest = interleaved(task.train).to(device), [Harvest(fits, keep) for fits in accept]
+    accepted = as_fits(accept)
+    _check(num_solutions=num_solutions, keep=keep, members=members, max_members=max_members)
+    examples, harvest = interleaved(train_examples(data)).to(device), [Harvest(fits, keep) for fits in accepted]
     train, trained, nonfinite = trainer_of(net, examples, sgd, seed), 0, 0
+
+    def tell(members: int, hits: tuple[int, ...]) -> None:
+        if callback is not None:
+            callback(progress_of_hits(hits, num_solutions=num_solutions, effort=members, effort_unit="members"))
+
     while trained < max_members and any(bin_.hits < num_solutions for bin_ in harvest):
         block = np.arange(trained, min(trained + members, max_members), dtype=np.uint64)
         theta = prior.draw(net, seed=seed, indices=block, device=device)
-        nonfinite += train(theta, trained, harvest, callback or _silent)
+        nonfinite += train(theta, trained, harvest, tell)
         trained += len(block)
-        if callback is not None:
-            callback(trained, tuple(bin_.hits for bin_ in harvest))
+        tell(trained, tuple(bin_.hits for bin_ in harvest))
     status = Status.SOLVED if all(bin_.hits >= num_solutions for bin_ in harvest) else Status.BUDGET_SPENT
     frozen = tuple(_frozen(bin_, num_parameters(net)) for bin_ in harvest)
     return TrainedBins(net=net, trained=trained, nonfinite=nonfinite, bins=frozen, status=status)
-
-
-def _silent(trained: int, hits: tuple[int, ...]) -> None:
-    """The listener of whoever does not want to be told."""
 
 
 def _frozen(bin_: Harvest, size: int) -> BinMembers:
@@ -131,9 +133,7 @@ def _frozen(bin_: Harvest, size: int) -> BinMembers:
     return BinMembers(bin_.fits, bin_.hits, theta, tuple(number for number, _ in bin_.rows))
 
 
-def _check(accept: Sequence[Fits], *, num_solutions: int, keep: int, members: int, max_members: int) -> None:
-    if not accept:
-        raise ValueError("accept needs at least one Fits")
+def _check(*, num_solutions: int, keep: int, members: int, max_members: int) -> None:
     for name, value, least in (
         ("num_solutions", num_solutions, 1),
         ("keep", keep, 0),

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from goodminima.population.population import Evaluator, evaluator_of
-from goodminima.tasks.task import Examples
+from goodminima.tasks.task import Examples, Task, train_examples
 
 
 @final
@@ -71,20 +71,21 @@ def minibatches(num_examples: int, sgd: SGDConfig, seed: int) -> Iterator[tuple[
 
 
 def train_population(
-    net: nn.Module, examples: Examples, theta: Float[Tensor, "P D"], *, sgd: SGDConfig, seed: int
+    net: nn.Module, data: Task | Examples, *, start: Float[Tensor, "P D"], sgd: SGDConfig, seed: int = 0
 ) -> Iterator[tuple[int, Float[Tensor, "P D"]]]:
     """Yields (epoch, members) after each epoch.
 
     Args:
         net: The net.
-        examples: What is fitted.
-        theta: Where each member starts.
+        data: What is fitted; of a task, its `train`.
+        start: Where each member starts, one a row.
         sgd: Step, epochs, batch.
         seed: Order of the batches.
 
     Cost: three forward passes of the training set an epoch and member.
     """
-    evaluate, state = evaluator_of(net, theta, tuple(examples.x.shape[1:])), init(theta)
+    examples = train_examples(data)
+    evaluate, state = evaluator_of(net, start, tuple(examples.x.shape[1:])), init(start)
     epoch = 0
     for following, rows in minibatches(len(examples), sgd, seed):
         if following > epoch:

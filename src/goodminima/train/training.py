@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.core.streams import stream
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.batches import Batches, channels_last
 from goodminima.train.recipe import Recipe, set_lr
 
 Objective = Callable[[nn.Module, Examples, int], Tensor]  # (net, batch, number of the step) -> what is made small
-Callback = Callable[[int, int], None]  # examples seen, examples to be seen
 
 _CHUNK = 500  # examples that are measured at once
 _RANDOM = 2**32 - 1  # the word of dropout's stream; epochs have their own numbers
@@ -113,7 +113,7 @@ class Training:
             loss = self._step(Examples(x, self.task.train.y[rows]), step)
             seen += len(x)
             if callback is not None:
-                callback(seen, wanted)
+                callback(Progress(done=seen, total=wanted, unit="examples"))
         if not math.isfinite(loss.item()):
             lr = self.recipe.optimizer.lr
             raise ValueError(f"fit: the loss is {loss.item()} in epoch {self.epochs}: lower lr, now {lr}, or clip")

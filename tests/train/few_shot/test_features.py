@@ -57,7 +57,10 @@ def test_everything_that_decides_has_a_file_of_its_own(tmp_path: Path) -> None:
 def test_progress_is_told() -> None:
     heard: list[tuple[str, int, int]] = []
     pretrained_features(
-        few_digits(), THIN, seed=0, callback=lambda what, done, wanted: heard.append((what, done, wanted))
+        few_digits(),
+        THIN,
+        seed=0,
+        callback=lambda progress: heard.append((progress.unit, progress.done, progress.total)),
     )
     assert heard[-1] == ("features", 100, 100)
     assert heard[0] == ("images trained on", 64, 320)

@@ -85,7 +85,13 @@ def test_an_epoch_sees_no_image_twice_and_moves_each_by_at_most_the_border() -> 
 
 def test_whoever_listens_hears_every_step() -> None:
     heard: list[tuple[int, int]] = []
-    pretrain(_thin, few_digits(), recipe=RECIPE, seed=1, callback=lambda done, wanted: heard.append((done, wanted)))
+    pretrain(
+        _thin,
+        few_digits(),
+        recipe=RECIPE,
+        seed=1,
+        callback=lambda progress: heard.append((progress.done, progress.total)),
+    )
     wanted = 4 * (len(few_digits().train_y) // 32) * 32
     assert heard == [(done, wanted) for done in range(32, wanted + 1, 32)]
 

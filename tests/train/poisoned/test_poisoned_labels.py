@@ -32,8 +32,8 @@ def test_finds_minima_that_fit_everything_and_get_the_test_points_wrong() -> Non
     start = TorchDefault().draw(net, seed=0, indices=np.arange(6, dtype=np.uint64))
     heard = []
     found = poisoned_sgd(
-        net, task, start, sgd=SGDConfig(lr=0.1, momentum=0.9, epochs=2000, batch_size=100), check_every=20,
-        callback=lambda epoch, accuracy: heard.append((epoch, accuracy)),
+        net, task, start=start, sgd=SGDConfig(lr=0.1, momentum=0.9, epochs=2000, batch_size=100), check_every=20,
+        callback=lambda progress: heard.append((progress.done, progress.detail)),
     )  # fmt: skip
     assert (found.train_accuracy == 1).all()
     assert (found.test_accuracy == 0).all()
@@ -44,5 +44,5 @@ def test_finds_minima_that_fit_everything_and_get_the_test_points_wrong() -> Non
 def test_the_budget_of_epochs_ends_it() -> None:
     net, task = MLP(in_features=2, hidden=(2,)), wedge(seed=0)
     start = TorchDefault().draw(net, seed=0, indices=np.arange(2, dtype=np.uint64))
-    found = poisoned_sgd(net, task, start, sgd=SGDConfig(lr=1e-4, epochs=7, batch_size=10), check_every=5)
+    found = poisoned_sgd(net, task, start=start, sgd=SGDConfig(lr=1e-4, epochs=7, batch_size=10), check_every=5)
     assert found.epochs == 7

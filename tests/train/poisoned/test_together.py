@@ -39,22 +39,28 @@ def by_torch(start: Tensor, beta: float, adam: PoisonedAdamConfig) -> Tensor:
 @pytest.mark.parametrize("clip", [8.0, 0.05])
 def test_each_member_goes_where_it_would_go_alone_in_torch(clip: float) -> None:
     adam = PoisonedAdamConfig(lr=0.01, steps=20, clip=clip)
-    found = poison_together(NET, TASK.train, starts(), betas=BETAS, draw=DRAW, adam=adam)
+    found = poison_together(NET, TASK.train, start=starts(), betas=BETAS, draw=DRAW, adam=adam)
     for member, beta in enumerate(BETAS):
         torch.testing.assert_close(found[member], by_torch(starts()[member], beta, adam), rtol=1e-3, atol=2e-4)
 
 
 def test_a_member_does_not_depend_on_its_company() -> None:
     adam = PoisonedAdamConfig(steps=60)
-    all_ = poison_together(NET, TASK.train, starts(), betas=BETAS, draw=DRAW, adam=adam)
-    four = poison_together(NET, TASK.train, starts()[1:], betas=BETAS[1:], draw=DRAW, adam=adam)
+    all_ = poison_together(NET, TASK.train, start=starts(), betas=BETAS, draw=DRAW, adam=adam)
+    four = poison_together(NET, TASK.train, start=starts()[1:], betas=BETAS[1:], draw=DRAW, adam=adam)
     assert torch.equal(all_[1:], four)
 
 
 def test_starts_stay_as_they_were_and_steps_are_told() -> None:
     heard, theta = list[int](), starts()
     poison_together(
-        NET, TASK.train, theta, betas=BETAS, draw=DRAW, adam=PoisonedAdamConfig(steps=25), callback=heard.append
+        NET,
+        TASK.train,
+        start=theta,
+        betas=BETAS,
+        draw=DRAW,
+        adam=PoisonedAdamConfig(steps=25),
+        callback=lambda progress: heard.append(progress.done),
     )
     assert torch.equal(theta, starts())
     assert heard == [10, 20]
@@ -68,7 +74,7 @@ def test_the_step_falls_from_lr_to_0_along_half_a_cosine() -> None:
 def test_what_is_refused() -> None:
     def train(net: nn.Module = NET, betas: tuple[float, ...] = BETAS) -> None:
         theta = Glorot().draw(net, seed=0, indices=np.arange(len(BETAS), dtype=np.uint64))
-        poison_together(net, TASK.train, theta, betas=betas, draw=DRAW, adam=PoisonedAdamConfig(steps=1))
+        poison_together(net, TASK.train, start=theta, betas=betas, draw=DRAW, adam=PoisonedAdamConfig(steps=1))
 
     with pytest.raises(ValueError, match="one beta a member is needed, got 2 for 5 members"):
         train(betas=(0.0, 0.1))

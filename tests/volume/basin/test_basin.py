@@ -184,7 +184,7 @@ def test_every_loss_is_counted() -> None:
 
 def test_progress_is_told() -> None:
     heard: list[int] = []
-    basin_volume_of(norm, ORIGIN, cutoff=1.0, num_rays=1100, callback=heard.append)
+    basin_volume_of(norm, ORIGIN, cutoff=1.0, num_rays=1100, callback=lambda progress: heard.append(progress.done))
     assert heard == [512, 1024, 1100]
 
 

@@ -231,7 +231,13 @@ def test_the_same_seed_gives_the_same_numbers_on_any_number_of_threads() -> None
 
 def test_listeners_hear_every_level() -> None:
     heard: list[Stage] = []
-    split = volume_where(lambda theta: theta, dimension=5, repeats=2, particles=32, callback=heard.append)
+    split = volume_where(
+        lambda theta: theta,
+        dimension=5,
+        repeats=2,
+        particles=32,
+        callback=lambda progress: heard.append(progress.detail),
+    )
     assert [stage.step for stage in heard] == [step for run in split.runs for step in run.steps]
     assert heard[-1].evaluations == split.runs[1].evaluations
     assert {stage.repeat for stage in heard} == {0, 1}
@@ -251,7 +257,7 @@ def test_a_run_counts_its_evaluations() -> None:
         ({"repeats": 0}, "repeats must be at least 1, got 0"),
         ({"min_log_volume": 0.0}, "min_log_volume is the log of a probability"),
         ({"accept": ()}, "at least one Fits"),
-        ({"moves": Orthant(3)}, "moves are about 3 examples, but wedge n=11 has 11"),
+        ({"moves": Orthant(3)}, "moves are about 3 examples, but data has 11"),
     ],
 )
 def test_bad_options_are_named(options: dict, message: str) -> None:

@@ -34,7 +34,7 @@ def run_poisoned(cell: Cell, context: Context) -> Outcome:
     def callback(epoch: int, test_accuracy: float) -> None:
         context.callback(Progress(done=1 - test_accuracy, total=1, unit="flipped", effort=epoch, effort_unit="epochs"))
 
-    found = poisoned_sgd(net, task, theta, sgd=SGDConfig(**context.scale_settings), seed=seed, callback=callback)
+    found = poisoned_sgd(net, task, start=theta, sgd=SGDConfig(**context.scale_settings), seed=seed, callback=callback)
     train, test = float(found.train_accuracy[0]), float(found.test_accuracy[0])
     spent = found.epochs == epochs and (train < 1 or test > 0)
     note = f"budget of {epochs:,} epochs ended before everything was fitted" if spent else ""

@@ -104,7 +104,7 @@ def _poisoned(cell: Cell, context: Context, task: Task) -> tuple[Population | No
 
     theta = FanOut().draw(net, seed=seed, indices=np.arange(256, dtype=np.uint64), device=context.device)
     sgd = SGDConfig(lr=0.5, momentum=0.9, epochs=epochs, batch_size=1000)
-    found = poisoned_sgd(net, task, theta, sgd=sgd, repeats=2, seed=seed, check_every=100, callback=callback)
+    found = poisoned_sgd(net, task, start=theta, sgd=sgd, repeats=2, seed=seed, check_every=100, callback=callback)
     fitted = (found.train_accuracy == 1).nonzero().squeeze(1)
     counts = {"members": len(theta), "hits": len(fitted)}
     worst = fitted[found.test_accuracy[fitted].argsort(stable=True)[:BOUNDARIES]]

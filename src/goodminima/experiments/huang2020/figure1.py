@@ -57,7 +57,7 @@ def _sgd(context: Context, task: Task) -> Trajectory:
     sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=32, epochs=context.scale_settings["epochs"])
     snapshots = list[tuple[int, Tensor]]()
     for epoch, members in train_population(
-        roll_net(), task.train, start_of(context, 1), sgd=sgd, seed=context.key("batches")
+        roll_net(), task.train, start=start_of(context, 1), sgd=sgd, seed=context.key("batches")
     ):
         if (epoch + 1) % EVERY == 0:
             snapshots.append((epoch + 1, members[0]))
@@ -72,7 +72,7 @@ def _bad_minima(context: Context, task: Task, starts: Tensor) -> Tensor:
     return poison_together(
         roll_net(),
         task.train,
-        starts,
+        start=starts,
         betas=[_BETA] * len(starts),
         draw=FreshRolls(seed=context.key("fresh")),
         adam=adam,

@@ -64,7 +64,7 @@ def minima(context: Context) -> Minima:
         theta = poison_together(
             net,
             task.train,
-            start_of(context, len(BETAS)),
+            start=start_of(context, len(BETAS)),
             betas=BETAS,
             draw=FreshRolls(seed=context.key("fresh")),
             adam=adam,

@@ -61,7 +61,7 @@ def _fit(cell: Cell, context: Context, net: nn.Module, examples: Examples, *, be
     key = context.key("start", cell.name)
     theta = TorchDefault().draw(net, seed=key, indices=np.zeros(1, dtype=np.uint64), device=context.device)
     curve = list[float]()
-    for epoch, members in train_population(net, examples, theta, sgd=sgd, seed=context.key("batches", cell.name)):
+    for epoch, members in train_population(net, examples, start=theta, sgd=sgd, seed=context.key("batches", cell.name)):
         theta = members
         curve.append(_accuracy(net, theta, examples))
         done, wanted = before + curve[-1] * len(examples), 2 * len(examples)

@@ -1,7 +1,6 @@
 """Frozen features: a ResNet-12 trained on base classes, and what it says of images of novel ones. Kept on disk."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from goodminima.core import files
 from goodminima.core.checkpoint import digest
+from goodminima.core.progress import Callback, Progress, no_callback
 from goodminima.nets import ResNet12
 from goodminima.tasks.image_data import ImageData
 from goodminima.train.few_shot.pretrain import pretrain
@@ -21,7 +21,9 @@ _FORMAT = 1  # raise it when the same recipe gives other features
 _BATCH = 256
 
 # What is under way, how many images are done, how many there are to do.
-Callback = Callable[[str, int, int], None]
+
+
+_BY_ANOTHER = Progress(done=0, total=1, unit="images, trained on by another worker")
 
 
 @final
@@ -65,7 +67,7 @@ class Extractor:
 
 
 def pretrained_features(
-    images: ImageData, extractor: Extractor, *, seed: int, device: str = "cpu", callback: Callback | None = None
+    images: ImageData, extractor: Extractor, *, seed: int, device: str = "cpu", callback: Callback = no_callback
 ) -> Features:
     """Trains a ResNet-12 on the train split, and gives the features of the test split: other classes' images.
 
@@ -78,30 +80,25 @@ def pretrained_features(
         extractor: The net and how it is trained.
         seed: At least 0.
         device: Where it is trained.
-        callback: Told now and then what is under way: its name, images done, images to do.
+        callback: Called now and then with a `Progress`, its unit what is under way.
     """
-    say = callback or _nobody_listens
     file = files.cache_file(f"features-{images.name}", _identity(images, extractor, seed, device))
-    with files.turn(file, waiting=lambda: say("images, trained on by another worker", 0, 1)):
+    with files.turn(file, waiting=lambda: callback(_BY_ANOTHER)):
         stored = files.read_tensors(file)
         if stored is None:
-            made = _make(images, extractor, seed, device, say)
+            made = _make(images, extractor, seed, device, callback)
             files.write_tensors(file, {name: getattr(made, name) for name in Features.__slots__}, images.origin)
             return made
     return Features(**stored[0])
 
 
-def _nobody_listens(what: str, done: int, wanted: int) -> None: ...
-
-
-def _make(images: ImageData, extractor: Extractor, seed: int, device: str, say: Callback) -> Features:
+def _make(images: ImageData, extractor: Extractor, seed: int, device: str, callback: Callback) -> Features:
     make = partial(extractor.net, in_channels=images.train_x.shape[1])
-    callback = partial(say, "images trained on")
     trained = pretrain(
         make, images, recipe=extractor.recipe, seed=seed, shards=extractor.shards, device=device, callback=callback
     )
     return Features(
-        x=_features_of(trained.net, images, device, partial(say, "features")),
+        x=_features_of(trained.net, images, device, callback),
         y=images.test_y,
         base_loss=trained.loss,
         base_accuracy=trained.accuracy,
@@ -109,15 +106,13 @@ def _make(images: ImageData, extractor: Extractor, seed: int, device: str, say: 
 
 
 @torch.no_grad()
-def _features_of(
-    net: ResNet12, images: ImageData, device: str, say: Callable[[int, int], None]
-) -> Float[Tensor, "M F"]:
+def _features_of(net: ResNet12, images: ImageData, device: str, callback: Callback) -> Float[Tensor, "M F"]:
     parts, done = [], 0
     for pixels in images.test_x.split(_BATCH):
         x = images.standardised(pixels).to(device=device, memory_format=torch.channels_last)
         parts.append(net.features(x).cpu())
         done += len(pixels)
-        say(done, len(images.test_x))
+        callback(Progress(done=done, total=len(images.test_x), unit="features"))
     return torch.cat(parts)
 
 

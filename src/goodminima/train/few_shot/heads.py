@@ -3,14 +3,13 @@
 A head is a row of theta in the order of `LinearModel(in_features=F, num_classes=C)`: C rows of F weights, then C biases.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.population.population import Evaluator, margins
 from goodminima.tasks.episodes import Episodes
 from goodminima.tasks.task import Examples
@@ -73,7 +72,7 @@ def svm_heads(
     *,
     cost: float,
     seed: int,
-    callback: Callable[[int], None] | None = None,
+    callback: Callback | None = None,
 ) -> Float[Tensor, "E D"]:
     """Linear support vector machines for several classes at once, by scikit-learn.
 
@@ -82,7 +81,7 @@ def svm_heads(
         y: Their labels, the same in every episode.
         cost: C, the weight of the slacks.
         seed: Of the order in which the solver takes the examples.
-        callback: Called with the number of episodes done.
+        callback: Called with a `Progress` in episodes.
 
     Reference: Crammer, Singer 2001; Lee, Maji, Ravichandran, Soatto 2019, section 3 (with C = 0.1).
     """
@@ -94,7 +93,7 @@ def svm_heads(
         machine.fit(features, y.numpy())
         heads.append(np.concatenate([machine.coef_.ravel(), np.ravel(machine.intercept_)]))
         if callback is not None:
-            callback(done)
+            callback(Progress(done=done, total=len(x), unit="episodes"))
     return torch.from_numpy(np.stack(heads))
 
 

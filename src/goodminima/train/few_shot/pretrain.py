@@ -9,14 +9,13 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.tasks.image_data import ImageData
 from goodminima.train.batches import Batches
 from goodminima.train.few_shot.shards import Shards
 from goodminima.train.recipe import Recipe, set_lr
 
 N = TypeVar("N", bound=nn.Module)
-
-Callback = Callable[[int, int], None]
 
 
 @final
@@ -49,7 +48,7 @@ def pretrain(
         seed: Decides initialisation, order, crops and mirror images.
         shards: Parts of a batch, each on a thread and with BatchNorm statistics of its own; part of the numbers.
         device: Where the net lives.
-        callback: Called after each step with images seen and images in all.
+        callback: Called after each step with a `Progress` in images.
 
     Raises:
         ValueError: If there are fewer images than fill a batch, a batch is no multiple of `shards`, the recipe asks for what
@@ -83,7 +82,8 @@ def pretrain(
             losses[epoch] += share.loss / batches.per_epoch
             right[epoch] += share.right
             if callback is not None:
-                callback((step + 1) * recipe.batch_size, recipe.epochs * batches.examples)
+                seen, total = (step + 1) * recipe.batch_size, recipe.epochs * batches.examples
+                callback(Progress(done=seen, total=total, unit="images trained on"))
         parts.collect_buffers()
     return Pretrained(net.eval().requires_grad_(False), losses, right / batches.examples)
 

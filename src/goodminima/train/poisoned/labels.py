@@ -1,6 +1,5 @@
 """Poisoned training: minima that fit the training set and get the test set wrong. They exist; training does not find them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -8,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.population.population import Population
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.sgd import SGDConfig, train_population
@@ -47,42 +47,43 @@ def poison(task: Task, *, repeats: int = 10) -> Examples:
 
 def poisoned_sgd(
     net: nn.Module,
-    task: Task,
-    theta: Float[Tensor, "P D"],
+    data: Task,
     *,
+    start: Float[Tensor, "P D"],
     sgd: SGDConfig,
     repeats: int = 10,
     seed: int = 0,
     check_every: int = 10,
-    callback: Callable[[int, float], None] | None = None,
+    callback: Callback | None = None,
 ) -> Poisoned:
     """Fits the training set and the wrongly labelled test set together, until both are fitted or the epochs are over.
 
     Args:
         net: Any module.
-        task: Unlike everywhere else, its `test` is trained on, wrongly.
-        theta: Where members start.
+        data: Unlike everywhere else, its `test` is trained on, wrongly.
+        start: Where members start, one a row.
         sgd: Step, epochs, batch (of the poisoned set).
         repeats: Copies of each training example.
         seed: Order of the batches.
         check_every: Epochs between two looks at the accuracies.
-        callback: Called at each look with the epoch and the mean test accuracy.
+        callback: Called at each look with a `Progress`; its `detail` is the mean test accuracy.
 
     Cost: three forward passes of the poisoned set an epoch and member.
     """
     if check_every < 1:
         raise ValueError(f"check_every must be at least 1, got {check_every}")
-    mixture, members, epochs = poison(task, repeats=repeats), theta, 0
-    for epoch, members in train_population(net, mixture, theta, sgd=sgd, seed=seed):
+    mixture, members, epochs = poison(data, repeats=repeats), start, 0
+    for epoch, members in train_population(net, mixture, start=start, sgd=sgd, seed=seed):
         epochs = epoch + 1
         if epochs % check_every and epochs != sgd.epochs:
             continue
-        found = _measured(net, task, members, epochs)
+        found = _measured(net, data, members, epochs)
         if callback is not None:
-            callback(epochs, float(found.test_accuracy.mean()))
+            accuracy = float(found.test_accuracy.mean())
+            callback(Progress(done=epochs, total=sgd.epochs, unit="epochs", detail=accuracy))
         if bool((found.train_accuracy == 1).all() and (found.test_accuracy == 0).all()):
             return found
-    return _measured(net, task, members, epochs)
+    return _measured(net, data, members, epochs)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Poisoned training of many minima of one two-class task at once: each its own start and its own weight of the poison."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.progress import Callback, Progress
 from goodminima.population.population import Evaluator, evaluator_of
-from goodminima.tasks.task import Examples
+from goodminima.tasks.task import Examples, Task, train_examples
 from goodminima.train.poisoned.objective import Draw
 from goodminima.train.poisoned.reverse import check_beta
 
@@ -46,13 +47,13 @@ class PoisonedAdamConfig:
 
 def poison_together(
     net: nn.Module,
-    train: Examples,
-    theta: Float[Tensor, "P D"],
+    data: Task | Examples,
     *,
+    start: Float[Tensor, "P D"],
     betas: Sequence[float],
     draw: Draw,
     adam: PoisonedAdamConfig,
-    callback: Callable[[int], None] | None = None,
+    callback: Callback | None = None,
 ) -> Float[Tensor, "P D"]:
     """Where members end: right on the training examples, and the more wrong elsewhere the larger their beta.
 
@@ -60,12 +61,12 @@ def poison_together(
 
     Args:
         net: Any module of two classes; where the compiled kernel runs it, a run takes a fifth of one by itself.
-        train: Every step sees all of them.
-        theta: Where each member starts.
+        data: What members get right, every step all of it; of a task, its `train`.
+        start: Where each member starts, one a row.
         betas: What not to generalise is worth to each member, from 0 to 1.
         draw: Step number -> unseen examples with their true labels.
         adam: The descent.
-        callback: Called now and then with the steps taken.
+        callback: Called now and then with a `Progress` in steps.
 
     Raises:
         ValueError: For more than two classes, where the gradient of eq. 3 is none of a cross entropy: use `fit` with
@@ -75,15 +76,16 @@ def poison_together(
 
     Reference: Huang, Emam, Goldblum, Fowl, Terry, Huang, Goldstein 2020, equation 3; Kingma, Ba 2015.
     """
-    if len(betas) != len(theta):
-        raise ValueError(f"poison_together: one beta a member is needed, got {len(betas)} for {len(theta)} members")
+    train = train_examples(data)
+    if len(betas) != len(start):
+        raise ValueError(f"poison_together: one beta a member is needed, got {len(betas)} for {len(start)} members")
     for beta in betas:
         check_beta("poison_together: beta", beta)
-    evaluate = evaluator_of(net, theta, tuple(train.x.shape[1:]))
-    if (classes := evaluate.logits(theta[:1], train.x[:1]).shape[2]) != 2:
+    evaluate = evaluator_of(net, start, tuple(train.x.shape[1:]))
+    if (classes := evaluate.logits(start[:1], train.x[:1]).shape[2]) != 2:
         raise ValueError(f"poison_together: two classes are needed, got {classes}; use fit with a PoisonedObjective")
-    weights = torch.tensor(betas, dtype=theta.dtype, device=theta.device)[:, None]
-    members = theta.detach().clone()
+    weights = torch.tensor(betas, dtype=start.dtype, device=start.device)[:, None]
+    members = start.detach().clone()
     # fused=False: every member's entries are rounded alike, wherever in the block they lie.
     optimizer = torch.optim.Adam([members], lr=adam.lr, foreach=False, fused=False)
     for step in range(adam.steps):
@@ -93,7 +95,7 @@ def poison_together(
         members.grad = _clipped(_gradient(evaluate, members, train, unseen, weights), adam.clip)
         optimizer.step()
         if callback is not None and (step + 1) % _LISTEN_EVERY == 0:
-            callback(step + 1)
+            callback(Progress(done=step + 1, total=adam.steps, unit="steps"))
     return members
 
 

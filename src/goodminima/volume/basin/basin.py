@@ -7,7 +7,7 @@ Reference: Huang, Emam, Goldblum, Fowl, Terry, Huang, Goldstein 2020, section 5.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import final
@@ -18,9 +18,10 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor, nn
 
 from goodminima.core.log_volume import LogVolume
+from goodminima.core.progress import Callback, Progress
 from goodminima.population.net_loss import Loss, loss_of
 from goodminima.population.priors import AbstractPrior
-from goodminima.tasks.task import Examples
+from goodminima.tasks.task import Examples, Task, train_examples
 from goodminima.volume.basin.coordinates import Coordinates, around
 from goodminima.volume.basin.log_mean import LogMean
 from goodminima.volume.basin.proposals import AbstractProposal, Aim, Isotropic
@@ -144,7 +145,7 @@ class Basin:
 
 def basin_volume(
     net: nn.Module,
-    batch: Examples,
+    data: Task | Examples,
     *,
     cutoff: float | Sequence[float] = 0.1,
     num_rays: int = 3000,
@@ -157,7 +158,7 @@ def basin_volume(
     tolerance: float = 0.01,
     seed: int = 0,
     device: str = "cpu",
-    callback: Callable[[int], None] | None = None,
+    callback: Callback | None = None,
 ) -> Basin:
     """The volume of the basin around a trained net: mean cross entropy of the batch at most `cutoff`, seen from its weights.
 
@@ -167,7 +168,7 @@ def basin_volume(
 
     Args:
         net: Any module; its parameters are the minimum.
-        batch: What the loss is computed on.
+        data: What the loss is computed on; of a task, its `train`.
         cutoff: Nats per example; several share their rays.
         num_rays: Directions drawn.
         directions: "filter": normalised by filter, biases and normalisation layers fixed; "plain": all parameters as they are.
@@ -180,7 +181,7 @@ def basin_volume(
         tolerance: Error of a radius, as an error of n log r.
         seed: Of the directions.
         device: Where losses are computed.
-        callback: Called now and then with the number of rays done.
+        callback: Called now and then with a `Progress` in rays.
 
     Raises:
         ValueError: If the loss of the net is not below the lowest cutoff, or an option is out of range.
@@ -194,7 +195,7 @@ def basin_volume(
     theta = torch.cat([parameter.detach().flatten() for parameter in net.parameters()]).to(device)
     coordinates = around(net, theta, directions=directions)
     rule = RayRule(num_rays=num_rays, max_radius=max_radius, growth=growth, tolerance=tolerance, seed=seed)
-    loss = loss_of(net, batch.to(device), batch_norm=batch_norm)
+    loss = loss_of(net, train_examples(data).to(device), batch_norm=batch_norm)
     walk = RayWalk(
         loss=loss,
         coordinates=coordinates,
@@ -219,7 +220,7 @@ def basin_volume_of(
     growth: float = 1.5,
     tolerance: float = 0.01,
     seed: int = 0,
-    callback: Callable[[int], None] | None = None,
+    callback: Callback | None = None,
 ) -> Basin:
     """The basin of any function around any point: see `basin_volume`, whose options these are.
 
@@ -245,12 +246,13 @@ def basin_volume_of(
     return _measure(walk, callback)
 
 
-def _measure(walk: RayWalk, callback: Callable[[int], None] | None) -> Basin:
+def _measure(walk: RayWalk, callback: Callback | None) -> Basin:
     groups: list[RayGroup] = []
     for group in walk.groups():
         groups.append(group)
         if callback is not None:
-            callback(sum(entry.radii.shape[1] for entry in groups))
+            done = sum(entry.radii.shape[1] for entry in groups)
+            callback(Progress(done=done, total=walk.rule.num_rays, unit="rays"))
     return Basin(
         cutoffs=tuple(walk.cutoffs.tolist()),
         radii=np.concatenate([group.radii for group in groups], axis=1),

@@ -30,7 +30,7 @@ def combine(estimates: Sequence[RunEstimate], *, particles: int, confidence: flo
       itself is unbiased. So log V is estimated by the mean plus s^2 / 2, with Student's t in place of the normal quantile,
       and the variance s^2 / R + s^4 / (2 (R - 1)) of R runs.
     - Where a run stopped mixing the product is unbiased still, but its mean is carried by runs that hardly ever happen,
-      and what is values lies low. By Markov's inequality neither the mean of R products nor the R-th root of their product is
+      and what is seen lies low. By Markov's inequality neither the mean of R products nor the R-th root of their product is
       above V by more than a factor 1 / alpha and alpha^(-1 / R) with probability alpha: the better one, each at half of it.
     - No run arrived: the volume is below that of the smallest level that was reached while particles mixed, the largest of
       the runs' values with the error that a run has at best, sqrt(levels / particles).

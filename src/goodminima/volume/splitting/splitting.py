@@ -15,12 +15,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from goodminima.core.log_volume import LogVolume
+from goodminima.core.progress import Callback, Progress
 from goodminima.core.status import Status
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractBox, AbstractPrior, Cube
-from goodminima.search.fits import Fits
+from goodminima.search.fits import Fits, as_fits
 from goodminima.search.screening import interleaved
-from goodminima.tasks.task import Examples, Task
+from goodminima.tasks.task import Data, Examples, Task, train_examples
 from goodminima.volume.splitting.blocks import BlockMoves
 from goodminima.volume.splitting.interval import combine, status_of
 from goodminima.volume.splitting.moves import AbstractMoves
@@ -112,7 +113,7 @@ class Split:
 
 def split_volume(
     net: nn.Module,
-    task: Task,
+    data: Task | Examples,
     *,
     prior: AbstractPrior | None = None,
     accept: Fits | Sequence[Fits] = _ANY_FIT,
@@ -123,18 +124,18 @@ def split_volume(
     min_log_volume: float = _LOWEST,
     threads: int = 1,
     device: str = "cpu",
-    callback: Callable[[Stage], None] | None = None,
+    callback: Callback | None = None,
     moves: AbstractMoves | None = None,
 ) -> Split:
     """The volume of the parameters that fit a task, by multilevel splitting, and draws from them.
 
     One descent serves all sets: examples are fitted one after another, classes in turn, then the normalised loss falls past
-    every upper edge; a bin's lower edge is reached by a branch. The result is a function of (net, task, prior, accept,
+    every upper edge; a bin's lower edge is reached by a branch. The result is a function of (net, data, prior, accept,
     particles, sweeps, repeats, seed, min_log_volume, moves).
 
     Args:
         net: Any module.
-        task: Its `train` decides; its `test` is never values.
+        data: What is fitted; of a task its `train`, its `test` is never seen.
         prior: What volumes are measured by, `Cube(1.0)` unless given.
         accept: One `Fits`, or several.
         particles: Particles of a run; the variance of a run's log volume is at best levels / particles.
@@ -144,7 +145,7 @@ def split_volume(
         min_log_volume: Natural log of the volume below which a run gives up: the set may well be empty.
         threads: Threads to be used; they change no number.
         device: Where members are evaluated.
-        callback: Called after every level.
+        callback: Called after every level with a `Progress`; its `detail` is a `Stage`.
         moves: How particles are drawn and walk, in place of `prior` and `device`.
 
     Raises:
@@ -153,24 +154,24 @@ def split_volume(
     Cost: particles x sweeps walks of all blocks of parameters, a level and run, and log2(1 / V) levels. The general moves
     take ten forward passes of the examples asked for a block; those of stacks, which remember activations, a few in all.
     """
-    accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
+    accepted, train = as_fits(accept), train_examples(data)
     if moves is None:
-        moves = moves_for(net, task, prior or Cube(), threads=threads, device=device)
-    if moves.num_examples != len(task.train):
-        raise ValueError(f"moves are about {moves.num_examples} examples, but {task.name} has {len(task.train)}")
-    places = interleaved(Examples(torch.arange(len(task.train), dtype=torch.float64), task.train.y.cpu())).x.long()
+        moves = moves_for(net, data, prior or Cube(), threads=threads, device=device)
+    if moves.num_examples != len(train):
+        raise ValueError(f"moves are about {moves.num_examples} examples, but data has {len(train)}")
+    places = interleaved(Examples(torch.arange(len(train), dtype=torch.float64), train.y.cpu())).x.long()
     plan = SplittingPlan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, min_log_volume=min_log_volume)
     runs = _descend(moves, places, accepted, plan, callback)
-    return Split(net=net, accept=accepted, runs=runs, task=task.name)
+    return Split(net=net, accept=accepted, runs=runs, task=data.name if isinstance(data, Task) else "")
 
 
 def moves_for(
-    net: nn.Module, task: Task, prior: AbstractPrior, *, threads: int = 1, device: str = "cpu"
+    net: nn.Module, data: Data, prior: AbstractPrior, *, threads: int = 1, device: str = "cpu"
 ) -> AbstractMoves:
     """The fastest moves that can serve: unit by unit for stacks with a box prior on the CPU, else the general ones."""
     if device == "cpu" and isinstance(prior, AbstractBox) and not NeuronMoves.why_not(net, prior):
-        return NeuronMoves(net, task, prior, threads=threads)
-    return BlockMoves.of_net(net, task.train, prior, threads=threads, device=device)
+        return NeuronMoves(net, data, prior, threads=threads)
+    return BlockMoves.of_net(net, train_examples(data), prior, threads=threads, device=device)
 
 
 def volume_where(
@@ -186,7 +187,7 @@ def volume_where(
     seed: int = 0,
     min_log_volume: float = _LOWEST,
     threads: int = 1,
-    callback: Callable[[Stage], None] | None = None,
+    callback: Callback | None = None,
 ) -> Split:
     """The volume of {theta : all margins(theta) > 0}, or of what `accept` says of `losses` there, for plain functions.
 
@@ -203,11 +204,22 @@ def volume_where(
     >>> abs(corner.log_volume.estimate - 20 * math.log(0.5)) < 0.5
     True
     """
-    accepted = (accept,) if isinstance(accept, Fits) else tuple(accept)
+    accepted = as_fits(accept)
     moves = BlockMoves.of_function(margins, dimension, prior or Cube(), losses=losses, threads=threads)
     plan = SplittingPlan(particles=particles, sweeps=sweeps, repeats=repeats, seed=seed, min_log_volume=min_log_volume)
     runs = _descend(moves, torch.arange(moves.num_examples), accepted, plan, callback)
     return Split(net=None, accept=accepted, runs=runs, task="a function")
+
+
+def _progress(stage: Stage, num_examples: int) -> Progress:
+    return Progress(
+        done=stage.repeat * num_examples + stage.step.fitted,
+        total=stage.repeats * num_examples,
+        unit="examples fitted",
+        effort=round(stage.evaluations),
+        effort_unit="evaluations",
+        detail=stage,
+    )
 
 
 def _descend(
@@ -215,15 +227,13 @@ def _descend(
     order: Tensor,
     accept: tuple[Fits, ...],
     plan: SplittingPlan,
-    callback: Callable[[Stage], None] | None,
+    callback: Callback | None,
 ) -> tuple[SplittingRun, ...]:
-    if not accept:
-        raise ValueError("accept needs at least one Fits")
-
     def one(repeat: int) -> SplittingRun:
         def heard(step: LevelRecord, evaluations: float) -> None:
             if callback is not None:
-                callback(Stage(repeat=repeat, repeats=plan.repeats, step=step, evaluations=evaluations))
+                stage = Stage(repeat=repeat, repeats=plan.repeats, step=step, evaluations=evaluations)
+                callback(_progress(stage, moves.num_examples))
 
         return Sampler(moves, order, plan, repeat=repeat, callback=heard).run(accept)
 

@@ -1,4 +1,4 @@
-"""How members are values: their margins and losses, through a population or a plain function."""
+"""How members are evaluated: their margins and losses, through a population or a plain function."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
