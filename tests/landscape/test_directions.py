@@ -39,23 +39,23 @@ def test_layers_and_plain_lengths(net: nn.Module) -> None:
         for slot in slots(net):
             wanted = theta[slot.start : slot.stop].norm() if slot.is_matrix else torch.tensor(0.0)
             torch.testing.assert_close(direction.step[slot.start : slot.stop].norm(), wanted)
-    for direction in random_directions(net, scale="plain", number=3):
+    for direction in random_directions(net, scale="plain", num_directions=3):
         assert direction.length == pytest.approx(1)
         assert bool((direction.step != 0).all())
 
 
 def test_a_direction_does_not_depend_on_how_many_are_drawn(net: nn.Module) -> None:
-    few, many = random_directions(net, number=1, seed=5), random_directions(net, number=3, seed=5)
+    few, many = random_directions(net, num_directions=1, seed=5), random_directions(net, num_directions=3, seed=5)
     assert torch.equal(few[0].step, many[0].step)
     assert not torch.equal(many[0].step, many[1].step)
-    assert not torch.equal(few[0].step, random_directions(net, number=1, seed=6)[0].step)
+    assert not torch.equal(few[0].step, random_directions(net, num_directions=1, seed=6)[0].step)
 
 
 def test_rescaling_a_filter_rescales_its_step_alone(net: nn.Module) -> None:
     twin = copy.deepcopy(net)
     with torch.no_grad():
         twin[0].weight[2] *= 8
-    (ours,), (theirs,) = random_directions(net, number=1), random_directions(twin, number=1)
+    (ours,), (theirs,) = random_directions(net, num_directions=1), random_directions(twin, num_directions=1)
     wanted = ours.step.clone()
     slots(net)[0].filters(wanted)[2] *= 8
     torch.testing.assert_close(theirs.step, wanted)
@@ -77,7 +77,7 @@ def test_nets_at_given_places() -> None:
 def test_curvatures_of_a_quadratic() -> None:
     curvatures = [0.5, 9.0, 2.0, 4.0, 0.1]
     net, batch = bowl(curvatures, [1.0, -2.0, 3.0, 0.5, 0.0])
-    found = hessian_eigenpairs(net, batch, number=3, criterion=squares)
+    found = hessian_eigenpairs(net, batch, num_pairs=3, criterion=squares)
     np.testing.assert_allclose(found.values, [9, 4, 2], rtol=1e-6)
     for direction, place in zip(found.directions, (1, 3, 2), strict=True):
         torch.testing.assert_close(direction.step, torch.eye(5)[place], atol=1e-6, rtol=0)
@@ -88,7 +88,7 @@ def test_eigenpairs_are_those_of_the_whole_matrix(mode: str) -> None:
     torch.manual_seed(0)
     net, batch = Awkward().eval(), six_numbers()
     net.norm.running_mean.normal_()
-    found = hessian_eigenpairs(net, batch, number=2, batch_norm=mode)
+    found = hessian_eigenpairs(net, batch, num_pairs=2, batch_norm=mode)
     twin = copy.deepcopy(net).double()
     if mode == "train":
         twin.norm.train()
@@ -112,6 +112,6 @@ def test_what_is_refused(net: nn.Module) -> None:
     with pytest.raises(ValueError, match="Linear has no filter with a norm above 0: use scale='plain'"):
         random_directions(zero)
     with pytest.raises(ValueError, match="number must lie between 1 and 1"):
-        hessian_eigenpairs(zero, batch, number=2)
+        hessian_eigenpairs(zero, batch, num_pairs=2)
     with pytest.raises(ValueError, match="as many parameters are needed, got 2 and 3"):
         between(zero, bowl([1.0] * 3, [1.0] * 3)[0])

@@ -190,7 +190,7 @@ def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="directions 'filtre': choose from filter, layer, plain, hessian"):
         surface(net, batch, directions="filtre")
     with pytest.raises(ValueError, match="two directions make a plane, got 3"):
-        surface(net, batch, directions=drawn(net, number=3))
+        surface(net, batch, directions=drawn(net, num_directions=3))
     with pytest.raises(ValueError, match="a direction of Awkward has"):
         line(net, batch, direction=Direction(torch.ones(3), "?"))
     with pytest.raises(ValueError, match="steps must be at least 2, got 1"):

@@ -127,7 +127,7 @@ def test_a_group_that_does_not_fit_is_not_begun(search, name: str, budget: int) 
 
 
 def test_the_first_point_is_the_start(search) -> None:
-    found = search(NET, _examples(), start=Gaussian(0.5), until=Until(candidates=0), seed=2, member=9)
+    found = search(NET, _examples(), prior=Gaussian(0.5), until=Until(candidates=0), seed=2, member=9)
     drawn = Gaussian(0.5).draw(NET, seed=2, indices=np.array([9], np.uint64))[0]
     assert torch.equal(found.theta, drawn)
     assert _columns(found)[:2] == [[0], [0]]

@@ -10,7 +10,7 @@ LABELS = torch.arange(12).repeat(30)[torch.randperm(360, generator=torch.Generat
 
 @pytest.mark.parametrize("shots", [1, 5])
 def test_examples_are_of_the_classes_their_labels_say_and_none_is_used_twice(shots: int) -> None:
-    episodes = draw_episodes(LABELS, count=50, shots=shots, seed=3)
+    episodes = draw_episodes(LABELS, num_episodes=50, shots=shots, seed=3)
     assert (len(episodes), episodes.ways) == (50, 5)
     for classes, support, query in zip(episodes.classes, episodes.support, episodes.query, strict=True):
         assert len(classes.unique()) == 5
@@ -22,7 +22,9 @@ def test_examples_are_of_the_classes_their_labels_say_and_none_is_used_twice(sho
 
 
 def test_an_episode_is_a_function_of_seed_and_number() -> None:
-    few, many, other = (draw_episodes(LABELS, count=count, seed=seed) for count, seed in ((7, 3), (20, 3), (20, 4)))
+    few, many, other = (
+        draw_episodes(LABELS, num_episodes=count, seed=seed) for count, seed in ((7, 3), (20, 3), (20, 4))
+    )
     assert torch.equal(few.support, many.support[:7])
     assert torch.equal(few.query, many.query[:7])
     assert not torch.equal(many.query, other.query)
@@ -30,13 +32,13 @@ def test_an_episode_is_a_function_of_seed_and_number() -> None:
 
 
 def test_more_shots_ask_the_same_questions_and_only_add_examples() -> None:
-    one, five = (draw_episodes(LABELS, count=9, shots=shots, seed=0) for shots in (1, 5))
+    one, five = (draw_episodes(LABELS, num_episodes=9, shots=shots, seed=0) for shots in (1, 5))
     assert torch.equal(one.query, five.query)
     assert torch.equal(one.support, five.support[:, :5])
 
 
 def test_every_class_and_image_is_drawn_equally_often() -> None:
-    episodes = draw_episodes(LABELS, count=2400, queries=1, seed=0)
+    episodes = draw_episodes(LABELS, num_episodes=2400, queries=1, seed=0)
     # 1000 of 2400 episodes are expected to have a class: binomial, 5 standard deviations are 121.
     assert ((episodes.classes - 40).flatten().bincount() - 1000).abs().max() < 121
     # Of 24,000 places 67 are expected for each of 360 images: 5 standard deviations are 41.
@@ -53,7 +55,7 @@ def test_every_class_and_image_is_drawn_equally_often() -> None:
 )
 def test_what_the_images_do_not_give(options: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        draw_episodes(LABELS, count=2, seed=0, **options)
+        draw_episodes(LABELS, num_episodes=2, seed=0, **options)
 
 
 @pytest.mark.parametrize("options", [{"count": 0}, {"ways": 1}, {"shots": 0}, {"queries": 0}])

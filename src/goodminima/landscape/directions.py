@@ -52,7 +52,7 @@ def parameters_of(net: nn.Module) -> Float[Tensor, "D"]:
 
 
 def random_directions(
-    net: nn.Module, *, scale: str = "filter", vectors: str = "fixed", number: int = 2, seed: int = 0
+    net: nn.Module, *, scale: str = "filter", vectors: str = "fixed", num_directions: int = 2, seed: int = 0
 ) -> tuple[Direction, ...]:
     """Random directions, scaled to the net they leave.
 
@@ -67,8 +67,8 @@ def random_directions(
         net: The net; it is not changed.
         scale: "filter", "layer" or "plain".
         vectors: "fixed" or "own".
-        number: How many directions.
-        seed: Direction k of a seed is the same whatever the number. Before they are scaled.
+        num_directions: How many directions.
+        seed: Direction k of a seed is the same whatever their number. Before they are scaled.
 
     Raises:
         ValueError: For other words, or where every part would be fixed.
@@ -77,14 +77,14 @@ def random_directions(
     their code holds them fixed in most of its pictures.
 
     >>> net = nn.Linear(3, 2)
-    >>> (direction,) = random_directions(net, number=1)
+    >>> (direction,) = random_directions(net, num_directions=1)
     >>> bool(torch.allclose(direction.step[:6].view(2, 3).norm(dim=1), net.weight.norm(dim=1)))
     True
     """
     check_choice("scale", scale, SCALES)
     check_choice("vectors", vectors, VECTORS)
     theta = parameters_of(net)
-    drawn = Gaussian().draw(net, seed=seed, indices=np.arange(number, dtype=np.uint64)).double()
+    drawn = Gaussian().draw(net, seed=seed, indices=np.arange(num_directions, dtype=np.uint64)).double()
     if scale == "plain":
         return tuple(Direction((each / each.norm()).to(theta), "Euclidean distance") for each in drawn)
     return tuple(Direction(_scaled(net, theta, each, scale, vectors).to(theta), f"{scale} norms") for each in drawn)
@@ -160,7 +160,7 @@ def hessian_eigenpairs(
     net: nn.Module,
     data: Task | Examples,
     *,
-    number: int = 2,
+    num_pairs: int = 2,
     batch_norm: str = "eval",
     criterion: Criterion = cross_entropy_of,
     seed: int = 0,
@@ -171,7 +171,7 @@ def hessian_eigenpairs(
     Args:
         net: Any module that can be differentiated twice; Dropout is off; it is not changed.
         data: What the loss is computed on; of a task, its `train`.
-        number: How many eigenpairs, fewer than parameters.
+        num_pairs: How many eigenpairs, fewer than parameters.
         batch_norm: "eval" or "train", as in `loss_of`.
         criterion: The loss of each example.
         seed: Where Lanczos starts.
@@ -182,8 +182,8 @@ def hessian_eigenpairs(
     Reference: Pearlmutter 1994 (the product); Lehoucq, Sorensen, Yang 1998 (ARPACK).
     """
     size = num_parameters(net)
-    if not 0 < number < size:
-        raise ValueError(f"number must lie between 1 and {size - 1}, one less than the parameters, got {number}")
+    if not 0 < num_pairs < size:
+        raise ValueError(f"num_pairs must lie between 1 and {size - 1}, one less than the parameters, got {num_pairs}")
     check_choice("batch_norm", batch_norm, ("eval", "train"))
     batch = train_examples(data)
     loss = member_loss_of(copy.deepcopy(net).double(), Examples(batch.x.double(), batch.y), batch_norm, criterion)
@@ -203,7 +203,7 @@ def hessian_eigenpairs(
 
     start = np.random.default_rng(seed).standard_normal(size)
     operator = LinearOperator(shape=(size, size), matvec=product, dtype=np.float64)  # pyright: ignore[reportCallIssue]
-    values, vectors = eigsh(operator, k=number, which="LA", v0=start)
+    values, vectors = eigsh(operator, k=num_pairs, which="LA", v0=start)
     order, like = np.argsort(values)[::-1], parameters_of(net)
     pairs = tuple(_as_direction(vectors[:, k], float(values[k]), like) for k in order)
     return Eigenpairs(np.asarray(values)[order], pairs, products)

@@ -224,10 +224,12 @@ def plane(
 def _named(net: nn.Module, batch: Examples, word: str, *, number: int, seed: int, how: _How) -> tuple[Direction, ...]:
     check_choice("directions", word, _WORDS)
     if word != "hessian":
-        return random_directions(net, scale=word, number=number, seed=seed)
+        return random_directions(net, scale=word, num_directions=number, seed=seed)
     # Re-estimation cannot be differentiated; training mode, too, takes the statistics anew from a batch.
     mode = "eval" if how.batch_norm == "eval" else "train"
-    return hessian_eigenpairs(net, batch, number=number, batch_norm=mode, criterion=how.criterion, seed=seed).directions
+    return hessian_eigenpairs(
+        net, batch, num_pairs=number, batch_norm=mode, criterion=how.criterion, seed=seed
+    ).directions
 
 
 def _coordinates(span: tuple[float, float], steps: int) -> Float64[np.ndarray, "n"]:

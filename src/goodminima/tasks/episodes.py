@@ -49,16 +49,16 @@ class Episodes:
 
 
 def draw_episodes(
-    labels: Int[Tensor, "N"], *, count: int, ways: int = 5, shots: int = 1, queries: int = 15, seed: int
+    labels: Int[Tensor, "N"], *, num_episodes: int, ways: int = 5, shots: int = 1, queries: int = 15, seed: int
 ) -> Episodes:
-    """Episodes number 0 to `count` - 1 of a seed: random classes, and of each of them random images.
+    """Episodes number 0 to `num_episodes` - 1 of a seed: random classes, and of each of them random images.
 
     Episode e is a function of the labels, (seed, e), ways and queries; more shots only add examples to learn from, so
     that 1-shot and 5-shot episodes ask the same questions.
 
     Args:
         labels: The class of each image.
-        count: Number of episodes E.
+        num_episodes: Number of episodes E.
         ways: Classes an episode, W.
         shots: Images a class to learn from.
         queries: Images a class to answer.
@@ -70,14 +70,14 @@ def draw_episodes(
 
     Reference: Vinyals et al. 2016; the 600 episodes with 15 queries a class are customary.
 
-    >>> episodes = draw_episodes(torch.arange(100) // 20, count=2, seed=0)
+    >>> episodes = draw_episodes(torch.arange(100) // 20, num_episodes=2, seed=0)
     >>> episodes.support.shape, episodes.query.shape
     (torch.Size([2, 5]), torch.Size([2, 75]))
     """
-    if count < 1 or ways < 2 or shots < 1 or queries < 1:
+    if num_episodes < 1 or ways < 2 or shots < 1 or queries < 1:
         raise ValueError(
-            f"draw_episodes: count, shots and queries must be at least 1 and ways at least 2, "
-            f"got {count}, {shots}, {queries} and {ways}"
+            f"draw_episodes: num_episodes, shots and queries must be at least 1 and ways at least 2, "
+            f"got {num_episodes}, {shots}, {queries} and {ways}"
         )
     names = labels.unique()
     members = [(labels == name).nonzero().flatten().numpy() for name in names]
@@ -87,7 +87,7 @@ def draw_episodes(
             f"episodes of {ways} classes with {shots} + {queries} images each cannot be cut from {len(names)} classes "
             f"of which one has {fewest} images: lower ways, shots or queries"
         )
-    drawn = [_one(members, ways=ways, shots=shots, queries=queries, seed=seed, episode=e) for e in range(count)]
+    drawn = [_one(members, ways=ways, shots=shots, queries=queries, seed=seed, episode=e) for e in range(num_episodes)]
     classes, support, query = (torch.from_numpy(np.stack(parts)) for parts in zip(*drawn, strict=True))
     return Episodes(classes=names[classes], support=support, query=query)
 

@@ -36,7 +36,7 @@ def test_logits_are_those_of_linear_models() -> None:
 @pytest.mark.parametrize(("batch_size", "momentum"), [(len(Y), 0.9), (4, 0.0)])
 def test_a_population_of_heads_equals_a_loop_of_single_ones(batch_size: int, momentum: float) -> None:
     sgd = SGDConfig(lr=0.1, epochs=20, batch_size=batch_size, momentum=momentum)
-    found = sgd_heads(X.double(), Y, START.double(), sgd=sgd, seed=4)
+    found = sgd_heads(X.double(), Y, start=START.double(), sgd=sgd, seed=4)
     for theta, x, head in zip(START, X.double(), found, strict=True):
         net = _module(theta)
         optimizer = torch.optim.SGD(net.parameters(), lr=sgd.lr, momentum=momentum)
@@ -78,16 +78,16 @@ def test_the_svm_is_where_its_objective_is_least() -> None:
 def test_accuracy_is_that_of_each_episodes_own_questions() -> None:
     labels = torch.arange(8).repeat(20)
     features = torch.randn(160, FEATURES, generator=torch.Generator().manual_seed(2))
-    episodes = draw_episodes(labels, count=EPISODES, ways=CLASSES, queries=7, seed=0)
-    found = query_accuracy(START, features, episodes)
+    episodes = draw_episodes(labels, num_episodes=EPISODES, ways=CLASSES, queries=7, seed=0)
+    found = query_accuracy(START, features, episodes=episodes)
     for theta, query, accuracy in zip(START, episodes.query, found, strict=True):
         answers = _module(theta)(features[query].double()).argmax(1)
         assert accuracy == pytest.approx(float((answers == episodes.query_y).double().mean()), abs=1e-12)
 
 
 def test_a_tie_is_wrong() -> None:
-    episodes = draw_episodes(torch.arange(3).repeat(20), count=2, ways=3, seed=0)
-    assert query_accuracy(torch.zeros(2, 3 * 5), torch.ones(60, 4), episodes).tolist() == [0, 0]
+    episodes = draw_episodes(torch.arange(3).repeat(20), num_episodes=2, ways=3, seed=0)
+    assert query_accuracy(torch.zeros(2, 3 * 5), torch.ones(60, 4), episodes=episodes).tolist() == [0, 0]
 
 
 def test_an_svm_head_tells_how_far_it_is() -> None:
@@ -98,6 +98,6 @@ def test_an_svm_head_tells_how_far_it_is() -> None:
 
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(ValueError, match="heads on 9 features have 10 parameters a class"):
-        sgd_heads(X, Y, START[:, 1:], sgd=SGDConfig(lr=1, epochs=1, batch_size=1), seed=0)
+        sgd_heads(X, Y, start=START[:, 1:], sgd=SGDConfig(lr=1, epochs=1, batch_size=1), seed=0)
     with pytest.raises(ValueError, match="penalty must be positive, got 0"):
         ridge_heads(X, Y, penalty=0)

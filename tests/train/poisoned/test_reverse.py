@@ -40,7 +40,7 @@ def test_the_two_terms() -> None:
     (logits, y), (extra, extra_y) = ((torch.randn(n, 3), torch.arange(n) % 3) for n in (6, 9))
     right, wrong = F.cross_entropy(logits, y), reverse_cross_entropy(extra, extra_y).mean()
     for beta in (0.0, 0.1, 1.0):
-        found = poisoned_loss(logits, y, extra, extra_y, beta=beta)
+        found = poisoned_loss(logits, y, extra_logits=extra, extra_y=extra_y, beta=beta)
         torch.testing.assert_close(found, (1 - beta) * right + beta * wrong)
 
 
@@ -49,4 +49,4 @@ def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="two classes or more are needed, got shape"):
         reverse_cross_entropy(logits, y)
     with pytest.raises(ValueError, match=r"beta must lie in \[0, 1\], got 1.5"):
-        poisoned_loss(logits, y, logits, y, beta=1.5)
+        poisoned_loss(logits, y, extra_logits=logits, extra_y=y, beta=1.5)

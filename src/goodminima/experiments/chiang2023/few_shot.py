@@ -75,14 +75,14 @@ def run_few_shot(cell: Cell, context: Context) -> Outcome:
     images = base_and_novel(load_images(context.data), context.data)
     features = _features(images, context)
     count, shots = context.scale_settings["episodes"], cell.settings["shots"]
-    episodes = draw_episodes(images.test_y, count=count, shots=shots, seed=context.key("episodes"))
+    episodes = draw_episodes(images.test_y, num_episodes=count, shots=shots, seed=context.key("episodes"))
     lesson = _Lesson(features[episodes.support], episodes, _starts(cell, context, episodes, features.shape[1]))
-    sgd = query_accuracy(_sgd(lesson, context).theta, features, episodes)
+    sgd = query_accuracy(_sgd(lesson, context).theta, features, episodes=episodes)
     if cell.settings["optimizer"] == "SGD":
         values, errors = _mean(sgd, ACCURACY, INTERVAL)
         return Outcome(values=values, errors=errors, arrays={"sgd": sgd.numpy()}, note=_about(images))
     heads = _OPTIMIZERS[cell.settings["optimizer"]](lesson, context)
-    accuracy = query_accuracy(heads.theta, features, episodes)
+    accuracy = query_accuracy(heads.theta, features, episodes=episodes)
     values, errors = _mean(accuracy, ACCURACY, INTERVAL)
     gain_values, gain_errors = _mean(accuracy - sgd, GAIN, GAIN_INTERVAL)
     return Outcome(
@@ -143,7 +143,7 @@ def _about(images: ImageData) -> str:
 
 
 def _sgd(lesson: _Lesson, context: Context) -> _Heads:
-    return _Heads(sgd_heads(lesson.x, lesson.episodes.support_y, lesson.start, sgd=_SGD, seed=context.key("sgd")))
+    return _Heads(sgd_heads(lesson.x, lesson.episodes.support_y, start=lesson.start, sgd=_SGD, seed=context.key("sgd")))
 
 
 def _pattern_search(lesson: _Lesson, context: Context) -> _Heads:

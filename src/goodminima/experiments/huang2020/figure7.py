@@ -75,7 +75,7 @@ def _lines_of(context: Context, found: Fit) -> Mapping[str, np.ndarray]:
     settings, probe = context.scale_settings, probe_of(task_of(context), context)
     how = Evaluation(batch_norm="eval", callback=points_told(context, "a line"))
     net = found.net.to(context.device)
-    directions = random_directions(net, number=settings["lines"], seed=context.key("lines"))
+    directions = random_directions(net, num_directions=settings["lines"], seed=context.key("lines"))
     cuts = [
         line(net, probe, direction=direction, span=(-SPAN, SPAN), steps=settings["points"], evaluation=how)
         for direction in directions

@@ -19,7 +19,7 @@ _CHUNK = 4_000_000  # float64s of query features at once: 32 MB
 
 
 def sgd_heads(
-    x: Float[Tensor, "E S F"], y: Int[Tensor, "S"], start: Float[Tensor, "E D"], *, sgd: SGDConfig, seed: int
+    x: Float[Tensor, "E S F"], y: Int[Tensor, "S"], *, start: Float[Tensor, "E D"], sgd: SGDConfig, seed: int
 ) -> Float[Tensor, "E D"]:
     """Trains every head on its own examples by SGD on the cross entropy; all take the same rows at the same time.
 
@@ -104,7 +104,7 @@ def logits(theta: Float[Tensor, "E D"], x: Float[Tensor, "E N F"], num_classes: 
 
 
 def query_accuracy(
-    theta: Float[Tensor, "E D"], features: Float[Tensor, "M F"], episodes: Episodes
+    theta: Float[Tensor, "E D"], features: Float[Tensor, "M F"], *, episodes: Episodes
 ) -> Float[Tensor, "E"]:
     """Of every episode the fraction of its questions that its head answers right; a tie counts as wrong.
 

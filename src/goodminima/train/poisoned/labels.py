@@ -31,7 +31,7 @@ class Poisoned:
     epochs: int
 
 
-def poison(task: Task, *, repeats: int = 10) -> Examples:
+def poison(data: Task, *, repeats: int = 10) -> Examples:
     """The training examples `repeats` times over, and every test example with its label moved on by one class.
 
     With two classes that is the flipped label.
@@ -40,8 +40,8 @@ def poison(task: Task, *, repeats: int = 10) -> Examples:
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}")
-    x = torch.cat([task.train.x.repeat_interleave(repeats, dim=0), task.test.x])
-    y = torch.cat([task.train.y.repeat_interleave(repeats), (task.test.y + 1) % task.num_classes])
+    x = torch.cat([data.train.x.repeat_interleave(repeats, dim=0), data.test.x])
+    y = torch.cat([data.train.y.repeat_interleave(repeats), (data.test.y + 1) % data.num_classes])
     return Examples(x, y)
 
 

@@ -47,7 +47,9 @@ class PoisonedObjective:
             return F.cross_entropy(net(batch.x), batch.y)
         unseen = self.draw(step).to(str(batch.x.device))
         logits = net(torch.cat([batch.x, unseen.x]))
-        return poisoned_loss(logits[: len(batch)], batch.y, logits[len(batch) :], unseen.y, beta=self.beta)
+        return poisoned_loss(
+            logits[: len(batch)], batch.y, extra_logits=logits[len(batch) :], extra_y=unseen.y, beta=self.beta
+        )
 
 
 @final

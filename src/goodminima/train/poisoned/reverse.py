@@ -36,9 +36,9 @@ def reverse_cross_entropy(logits: Float[Tensor, "N C"], y: Int[Tensor, "N"]) -> 
 def poisoned_loss(
     logits: Float[Tensor, "N C"],
     y: Int[Tensor, "N"],
+    *,
     extra_logits: Float[Tensor, "M C"],
     extra_y: Int[Tensor, "M"],
-    *,
     beta: float,
 ) -> Float[Tensor, ""]:
     """(1 - beta) times the cross entropy of training examples plus beta times the reverse one of unseen examples.
