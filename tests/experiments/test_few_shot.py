@@ -27,7 +27,7 @@ def _run(name: str, context: Context = CONTEXT) -> Outcome:
 
 
 @pytest.mark.parametrize("name", ["1-shot/sgd", "1-shot/pattern", "1-shot/ridge", "1-shot/svm", "5-shot/sgd"])
-def test_every_optimiser_is_better_than_chance(name: str) -> None:
+def test_every_optimizer_is_better_than_chance(name: str) -> None:
     values = _run(name).values
     # 1,500 questions of chance 1/5: 5 standard deviations are 0.052.
     assert values[ACCURACY] is not None

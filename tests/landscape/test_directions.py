@@ -111,7 +111,7 @@ def test_what_is_refused(net: nn.Module) -> None:
     zero, batch = bowl([1.0, 1.0], [0.0, 0.0])
     with pytest.raises(ValueError, match="Linear has no filter with a norm above 0: use scale='plain'"):
         random_directions(zero)
-    with pytest.raises(ValueError, match="number must lie between 1 and 1"):
+    with pytest.raises(ValueError, match="num_pairs must lie between 1 and 1"):
         hessian_eigenpairs(zero, batch, num_pairs=2)
     with pytest.raises(ValueError, match="as many parameters are needed, got 2 and 3"):
         between(zero, bowl([1.0] * 3, [1.0] * 3)[0])

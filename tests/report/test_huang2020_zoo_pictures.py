@@ -33,9 +33,9 @@ def results_of(experiment: Experiment, accuracies: dict[str, float]) -> Results:
 
 @pytest.mark.parametrize(
     ("entry", "picture", "side"),
-    [("huang2020/table1", "zoo_table", ""), ("huang2020/figure2", "linear_and_optimisers", "right/")],
+    [("huang2020/table1", "zoo_table", ""), ("huang2020/figure2", "linear_and_optimizers", "right/")],
 )
-def test_bars_are_the_optimisers_and_the_line_the_linear_model(entry: str, picture: str, side: str) -> None:
+def test_bars_are_the_optimizers_and_the_line_the_linear_model(entry: str, picture: str, side: str) -> None:
     found = {f"{side}adam": 0.75, f"{side}linear": 0.6, f"{side}sgd": 0.8}
     experiment = find(entry)
     figure = PICTURES[picture](experiment, results_of(experiment, found))

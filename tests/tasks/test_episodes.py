@@ -58,7 +58,7 @@ def test_what_the_images_do_not_give(options: dict, message: str) -> None:
         draw_episodes(LABELS, num_episodes=2, seed=0, **options)
 
 
-@pytest.mark.parametrize("options", [{"count": 0}, {"ways": 1}, {"shots": 0}, {"queries": 0}])
+@pytest.mark.parametrize("options", [{"num_episodes": 0}, {"ways": 1}, {"shots": 0}, {"queries": 0}])
 def test_numbers_that_are_too_small(options: dict) -> None:
     with pytest.raises(ValueError, match="must be at least 1 and ways at least 2, got"):
-        draw_episodes(LABELS, **({"count": 2, "seed": 0} | options))
+        draw_episodes(LABELS, **({"num_episodes": 2, "seed": 0} | options))

@@ -23,7 +23,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_names_build_the_optimisers_of_torch(name: str) -> None:
+def test_names_build_the_optimizers_of_torch(name: str) -> None:
     built = OptimizerConfig(name=name, lr=0.02).build(nn.Linear(2, 2), weight_decay=0.3)
     (group,) = built.param_groups
     assert type(built) is KINDS[name]

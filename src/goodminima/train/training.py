@@ -76,7 +76,7 @@ class Training:
             _lay_out(self.net, torch.channels_last)
             train, test = (Examples(channels_last(split.x), split.y) for split in (task.train, task.test))
             self.task = replace(task, train=train, test=test)
-        self._optimiser = recipe.optimizer.build(self.net, weight_decay=recipe.weight_decay)
+        self._optimizer = recipe.optimizer.build(self.net, weight_decay=recipe.weight_decay)
         self._objective = objective
         self._model = cast(nn.Module, torch.compile(self.net)) if recipe.compiled else self.net
         self._batches = Batches(
@@ -109,7 +109,7 @@ class Training:
         seen, wanted = self.epochs * self._batches.examples, self.recipe.epochs * self._batches.examples
         self.net.train()
         for step, (rows, x) in enumerate(self._batches.of(self.epochs), start=self.steps):
-            set_lr(self._optimiser, self.recipe.lr(step / steps))
+            set_lr(self._optimizer, self.recipe.lr(step / steps))
             loss = self._step(Examples(x, self.task.train.y[rows]), step)
             seen += len(x)
             if callback is not None:
@@ -146,7 +146,7 @@ class Training:
         }
         if self.over:
             return found
-        return found | {"optimizer": self._optimiser.state_dict(), "random": _random_state(self._device)}
+        return found | {"optimizer": self._optimizer.state_dict(), "random": _random_state(self._device)}
 
     def go_on_from(self, state: Mapping[str, Any]) -> None:
         """Takes up what `state` wrote down; inside `random_numbers_of_its_own`."""
@@ -154,7 +154,7 @@ class Training:
         self.history = [Epoch(**epoch) for epoch in json.loads(state["history"])]
         self.epochs, self.over = state["epochs"], state["over"]
         if not self.over:
-            self._optimiser.load_state_dict(state["optimizer"])
+            self._optimizer.load_state_dict(state["optimizer"])
             _set_random_state(state["random"], self._device)
 
     def finished_net(self) -> nn.Module:
@@ -166,7 +166,7 @@ class Training:
         """One step of the optimizer; the loss before it."""
 
         def closure() -> Tensor:
-            self._optimiser.zero_grad(set_to_none=True)
+            self._optimizer.zero_grad(set_to_none=True)
             with self._precision():
                 loss = self._objective(self._model, batch, step)
             loss.backward()
@@ -174,7 +174,7 @@ class Training:
                 nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
             return loss
 
-        loss = self._optimiser.step(closure)  # pyright: ignore[reportCallIssue, reportArgumentType]  # stubs want a float
+        loss = self._optimizer.step(closure)  # pyright: ignore[reportCallIssue, reportArgumentType]  # stubs want a float
         return torch.as_tensor(loss).detach()
 
     def _precision(self) -> AbstractContextManager[Any]:

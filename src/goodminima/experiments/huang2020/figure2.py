@@ -40,7 +40,7 @@ FIGURE2 = Experiment(
     },
     run_cell=_run,
     row_labels=("side", "label"),
-    picture="linear_and_optimisers",
+    picture="linear_and_optimizers",
     remarks=(
         "The trainings are those of huang2020/linear_vs_resnet (left) and huang2020/table1 (right): whichever entry comes first "
         "trains, the others load.",

@@ -130,7 +130,7 @@ def run_zoo(cell: Cell, context: Context) -> Outcome:
     if name == LINEAR:
         weights = task.num_classes * (features_of(task).num_features + 1)
         return outcome_of(_linear(context, task), weights=weights)
-    epoch, weights = _optimised(context, task, name)
+    epoch, weights = _optimized(context, task, name)
     return outcome_of(epoch, weights=weights, beaten=_linear(context, task))
 
 
@@ -171,7 +171,7 @@ def _linear(context: Context, task: Task) -> Epoch:
     return linear(context, task, "zoo linear").last
 
 
-def _optimised(context: Context, task: Task, name: str) -> tuple[Epoch, int]:
+def _optimized(context: Context, task: Task, name: str) -> tuple[Epoch, int]:
     """What an optimizer's net comes to, and how many weights it has."""
     settings = context.scale_settings["zoo"]
 

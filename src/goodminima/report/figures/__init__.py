@@ -52,7 +52,7 @@ PICTURES: Mapping[str, Callable[[Experiment, "Results"], Figure]] = {
     "rings": huang2020.rings,
     "linear_and_resnet": huang2020_zoo.linear_and_resnet,
     "zoo_table": huang2020_zoo.zoo_table,
-    "linear_and_optimisers": huang2020_zoo.linear_and_optimisers,
+    "linear_and_optimizers": huang2020_zoo.linear_and_optimizers,
     "image_slices": huang2020_slices.image_slices,
     "image_rays": huang2020_slices.image_rays,
     "image_basins": huang2020_slices.image_basins,

@@ -27,23 +27,23 @@ def linear_and_resnet(experiment: Experiment, results: "Results") -> Figure:
 def zoo_table(experiment: Experiment, results: "Results") -> Figure:
     """Training and test accuracy of each optimizer's net, with the linear model's as a line."""
     figure, ax = plt.subplots(figsize=(9.5, 4.2), layout="constrained")
-    _optimisers(ax, results, results.cells)
+    _optimizers(ax, results, results.cells)
     return _with_legend(figure, ax, columns=4)
 
 
-def linear_and_optimisers(experiment: Experiment, results: "Results") -> Figure:
+def linear_and_optimizers(experiment: Experiment, results: "Results") -> Figure:
     """Both beside each other."""
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(12.5, 4.4), layout="constrained", sharey=True, gridspec_kw={"width_ratios": (1, 4.2)}
     )
     sides = {side: [cell for cell in results.cells if cell.settings["side"] == side] for side in ("left", "right")}
     _bars(left, results, sides["left"], title="linear model and ResNet")
-    _optimisers(right, results, sides["right"])
+    _optimizers(right, results, sides["right"])
     right.set(title="VGG13 by optimizer", ylabel="")
     return _with_legend(figure, right, columns=4)
 
 
-def _optimisers(ax: Axes, results: "Results", cells: Sequence[Cell]) -> None:
+def _optimizers(ax: Axes, results: "Results", cells: Sequence[Cell]) -> None:
     nets = [cell for cell in cells if _name_of(cell) != "linear"]
     _bars(ax, results, nets, title="")
     for cell in cells:
