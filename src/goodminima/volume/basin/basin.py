@@ -196,15 +196,8 @@ def basin_volume(
     coordinates = around(net, theta, directions=directions)
     rule = RayRule(num_rays=num_rays, max_radius=max_radius, growth=growth, tolerance=tolerance, seed=seed)
     loss = loss_of(net, train_examples(data).to(device), batch_norm=batch_norm)
-    walk = RayWalk(
-        loss=loss,
-        coordinates=coordinates,
-        weight=weight_of(prior, coordinates, net),
-        aim=Aim.of(proposal, coordinates, num_rays),
-        rule=rule,
-        cutoffs=np.atleast_1d(np.array(cutoff, np.float64)),
-    )
-    return _measure(walk, callback)
+    weight = weight_of(prior, coordinates, net)
+    return _measure(loss, coordinates, weight, proposal, rule, cutoff=cutoff, callback=callback)
 
 
 def basin_volume_of(
@@ -235,18 +228,28 @@ def basin_volume_of(
     """
     coordinates = Coordinates(centre, np.ones(len(centre)) if units is None else np.asarray(units, np.float64))
     rule = RayRule(num_rays=num_rays, max_radius=max_radius, growth=growth, tolerance=tolerance, seed=seed)
+    weight = weight_of(prior, coordinates, None)
+    return _measure(loss, coordinates, weight, proposal, rule, cutoff=cutoff, callback=callback)
+
+
+def _measure(
+    loss: Loss,
+    coordinates: Coordinates,
+    weight: AbstractWeight,
+    proposal: AbstractProposal,
+    rule: RayRule,
+    *,
+    cutoff: float | Sequence[float],
+    callback: Callback | None,
+) -> Basin:
     walk = RayWalk(
         loss=loss,
         coordinates=coordinates,
-        weight=weight_of(prior, coordinates, None),
-        aim=Aim.of(proposal, coordinates, num_rays),
+        weight=weight,
+        aim=Aim.of(proposal, coordinates, rule.num_rays),
         rule=rule,
         cutoffs=np.atleast_1d(np.array(cutoff, np.float64)),
     )
-    return _measure(walk, callback)
-
-
-def _measure(walk: RayWalk, callback: Callback | None) -> Basin:
     groups: list[RayGroup] = []
     for group in walk.groups():
         groups.append(group)
