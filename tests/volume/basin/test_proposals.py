@@ -9,7 +9,7 @@ from torch import nn
 
 from goodminima.tasks.task import Examples
 from goodminima.volume.basin.coordinates import Coordinates
-from goodminima.volume.basin.proposals import Aim, Diagonal, Isotropic, LowRank, Shape
+from goodminima.volume.basin.proposals import DirectionMixture, Diagonal, Isotropic, LowRank, Shape
 
 
 def flat(size: int) -> Coordinates:
@@ -38,8 +38,8 @@ def test_density_is_the_angular_gaussian_one() -> None:
 
 def test_directions_in_the_plane_follow_their_density() -> None:
     """On the circle: the density is sqrt(ab) / (a cos^2 + b sin^2); E|phi_1| in closed form, 6 standard errors."""
-    aim = Aim.of(Diagonal(torch.tensor([1.0, 4.0]), damping=1e-9, uniform_every=10**4), flat(2), 40_000)
-    phi = aim.directions(seed=3, indices=np.arange(40_000, dtype=np.uint64))
+    mixture = DirectionMixture.of(Diagonal(torch.tensor([1.0, 4.0]), damping=1e-9, uniform_every=10**4), flat(2), 40_000)
+    phi = mixture.directions(seed=3, indices=np.arange(40_000, dtype=np.uint64))
     angles = np.linspace(0, 2 * math.pi, 20_001)[:-1]
     density = 2 / (np.cos(angles) ** 2 + 4 * np.sin(angles) ** 2)
     assert density.mean() == pytest.approx(1.0)
@@ -52,18 +52,18 @@ def test_directions_in_the_plane_follow_their_density() -> None:
 )
 def test_the_mean_of_inverse_densities_is_one(proposal: Diagonal | LowRank) -> None:
     """E_q[1/q] = 1 for directions of the mixture, within 6 standard errors."""
-    aim = Aim.of(proposal, flat(3), 20_000)
-    inverse = np.exp(-aim.log_density(aim.directions(seed=1, indices=np.arange(20_000, dtype=np.uint64))))
+    mixture = DirectionMixture.of(proposal, flat(3), 20_000)
+    inverse = np.exp(-mixture.log_density(mixture.directions(seed=1, indices=np.arange(20_000, dtype=np.uint64))))
     assert abs(inverse.mean() - 1) < 6 * inverse.std() / math.sqrt(20_000)
     assert inverse.max() <= 10 * (1 + 1e-12)  # a tenth of the rays is even
 
 
 def test_a_ray_is_its_number_whatever_its_company() -> None:
-    aim = Aim.of(LowRank(torch.tensor([[1.0, 2.0, -4.0]])), flat(3), 50)
-    together = aim.directions(seed=9, indices=np.arange(50, dtype=np.uint64))
-    alone = aim.directions(seed=9, indices=np.array([37], np.uint64))
+    mixture = DirectionMixture.of(LowRank(torch.tensor([[1.0, 2.0, -4.0]])), flat(3), 50)
+    together = mixture.directions(seed=9, indices=np.arange(50, dtype=np.uint64))
+    alone = mixture.directions(seed=9, indices=np.array([37], np.uint64))
     assert together[37] == pytest.approx(alone[0], rel=1e-13)
-    even = Aim.of(Isotropic(), flat(3), 50).directions(seed=9, indices=np.arange(50, dtype=np.uint64))
+    even = DirectionMixture.of(Isotropic(), flat(3), 50).directions(seed=9, indices=np.arange(50, dtype=np.uint64))
     assert (together[::10] == even[::10]).all()
 
 
@@ -110,6 +110,6 @@ def test_mistakes_are_told() -> None:
     with pytest.raises(ValueError, match=r"uniform_every must be at least 2, got 1; for even rays alone use Isotropic"):
         Diagonal(torch.ones(2), uniform_every=1)
     with pytest.raises(ValueError, match="num_rays must be at least 20 where every 10th is even, got 19"):
-        Aim.of(Diagonal(torch.ones(2)), flat(2), 19)
+        DirectionMixture.of(Diagonal(torch.ones(2)), flat(2), 19)
     with pytest.raises(ValueError, match=r"Diagonal.curvature must have 3 entries, one a parameter, got 2"):
-        Aim.of(Diagonal(torch.ones(2)), flat(3), 100)
+        DirectionMixture.of(Diagonal(torch.ones(2)), flat(3), 100)

@@ -24,8 +24,8 @@ from goodminima.population.priors import AbstractPrior
 from goodminima.tasks.task import Examples, Task, train_examples
 from goodminima.volume.basin.coordinates import Coordinates, around
 from goodminima.volume.basin.log_mean import LogMean
-from goodminima.volume.basin.proposals import AbstractProposal, Aim, Isotropic
-from goodminima.volume.basin.ray_integrals import log_ball, weight_of
+from goodminima.volume.basin.proposals import AbstractProposal, DirectionMixture, Isotropic
+from goodminima.volume.basin.ray_integrals import AbstractWeight, log_ball, weight_of
 from goodminima.volume.basin.ray_walk import RayGroup, RayRule, RayWalk
 
 _ISOTROPIC = Isotropic()
@@ -49,7 +49,7 @@ class Basin:
         radii: Where each ray first crosses each cutoff; the limit of its search where it does not.
         censored: Whether a ray had not crossed at `max_radius`. It is kept, with the radius it reached.
         log_terms: What each ray adds: V is the mean of exp(log_terms).
-        even: Which rays are aimed evenly.
+        uniform: Which rays are aimed evenly.
         dimension: n, the number of free parameters.
         log_unit: Natural log of a unit of volume in the parameters themselves: add it to a plain volume to have it there.
         rms_unit: The distance between parameters that a radius of 1 is, in the mean over directions.
@@ -60,7 +60,7 @@ class Basin:
     radii: Float64[np.ndarray, "K R"]
     censored: Bool[np.ndarray, "K R"]
     log_terms: Float64[np.ndarray, "K R"]
-    even: Bool[np.ndarray, "R"]
+    uniform: Bool[np.ndarray, "R"]
     dimension: int
     log_unit: float
     rms_unit: float
@@ -112,12 +112,12 @@ class Basin:
     @property
     def mean_radius(self) -> float:
         """Mean radius of the evenly aimed rays."""
-        return float(self._even_radii.mean())
+        return float(self._uniform_radii.mean())
 
     @property
     def geometric_mean_radius(self) -> float:
         """Geometric mean radius of the evenly aimed rays."""
-        return float(np.exp(np.log(self._even_radii).mean()))
+        return float(np.exp(np.log(self._uniform_radii).mean()))
 
     @property
     def log_geometric_volume(self) -> float:
@@ -125,7 +125,7 @@ class Basin:
         return log_ball(self.dimension) + self.dimension * math.log(self.geometric_mean_radius)
 
     def __str__(self) -> str:
-        rays = f"{self.effective_rays:.1f} effective of {len(self.even)} rays, {self.num_censored} censored"
+        rays = f"{self.effective_rays:.1f} effective of {len(self.uniform)} rays, {self.num_censored} censored"
         return f"{self.log_volume}, {self.label}: {rays}, mean radius {self.mean_radius:.4g}"
 
     @property
@@ -136,11 +136,11 @@ class Basin:
 
     @property
     def _mean(self) -> LogMean:
-        return LogMean(self.log_terms[self._only], self.even)
+        return LogMean(self.log_terms[self._only], self.uniform)
 
     @property
-    def _even_radii(self) -> Float64[np.ndarray, "E"]:
-        return self.radii[self._only][self.even]
+    def _uniform_radii(self) -> Float64[np.ndarray, "E"]:
+        return self.radii[self._only][self.uniform]
 
 
 def basin_volume(
@@ -246,7 +246,7 @@ def _measure(
         loss=loss,
         coordinates=coordinates,
         weight=weight,
-        aim=Aim.of(proposal, coordinates, rule.num_rays),
+        mixture=DirectionMixture.of(proposal, coordinates, rule.num_rays),
         rule=rule,
         cutoffs=np.atleast_1d(np.array(cutoff, np.float64)),
     )
@@ -261,7 +261,7 @@ def _measure(
         radii=np.concatenate([group.radii for group in groups], axis=1),
         censored=np.concatenate([group.censored for group in groups], axis=1),
         log_terms=np.concatenate([group.log_terms for group in groups], axis=1),
-        even=walk.aim.even,
+        uniform=walk.mixture.uniform,
         dimension=walk.coordinates.dimension,
         log_unit=walk.coordinates.log_unit,
         rms_unit=walk.coordinates.rms_unit,

@@ -179,27 +179,27 @@ class LowRank(AbstractProposal):
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Aim:
+class DirectionMixture:
     """Directions with their densities: direction k of a seed depends on (seed, k), the proposal and the number of rays."""
 
     shape: Shape
-    even: Bool[np.ndarray, "R"]
+    uniform: Bool[np.ndarray, "R"]
 
     @classmethod
-    def of(cls, proposal: AbstractProposal, coordinates: Coordinates, num_rays: int) -> "Aim":
+    def of(cls, proposal: AbstractProposal, coordinates: Coordinates, num_rays: int) -> "DirectionMixture":
         """So many rays as the proposal has them."""
         return cls(proposal.shape(coordinates), proposal.uniform_rays(num_rays))
 
     def directions(self, *, seed: int, indices: UInt64[np.ndarray, "P"]) -> Float64[np.ndarray, "P n"]:
         """Unit vectors."""
         normal = generator.normal(seed, indices, len(self.shape.diagonal)).astype(np.float64)
-        aimed = ~self.even[indices.astype(np.int64)]
+        aimed = ~self.uniform[indices.astype(np.int64)]
         normal[aimed] = self.shape.draw(normal[aimed])
         return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
     def log_density(self, phi: Float64[np.ndarray, "P n"]) -> Float64[np.ndarray, "P"]:
         """Log density of the mixture relative to the uniform distribution."""
-        share = self.even.mean()
+        share = self.uniform.mean()
         if share == 1:
             return np.zeros(len(phi))
         return np.logaddexp(np.log(share), np.log1p(-share) + self.shape.log_density(phi))

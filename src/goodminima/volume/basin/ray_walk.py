@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from goodminima.population.net_loss import Loss
 from goodminima.volume.basin.coordinates import Coordinates
-from goodminima.volume.basin.proposals import Aim
+from goodminima.volume.basin.proposals import DirectionMixture
 from goodminima.volume.basin.ray_integrals import AbstractWeight, log_ball
 from goodminima.volume.basin.rays import Crossings, Stride, first_crossings
 
@@ -67,7 +67,7 @@ class RayWalk:
         loss: (P, D) -> (P,).
         coordinates: In which directions are drawn.
         weight: What volume is weighed by.
-        aim: Draws the directions.
+        mixture: Draws the directions.
         rule: How rays are followed.
         cutoffs: Increasing.
     """
@@ -75,7 +75,7 @@ class RayWalk:
     loss: Loss
     coordinates: Coordinates
     weight: AbstractWeight
-    aim: Aim
+    mixture: DirectionMixture
     rule: RayRule
     cutoffs: Float64[np.ndarray, "K"]
 
@@ -123,10 +123,10 @@ class RayWalk:
         found = self._crossings(phi, self.cutoffs, at_centre, stride)
         terms = log_ball(self.coordinates.dimension) + self.weight.log_integral(phi, found.radius)
         censored = ~found.crossed & (found.radius >= self.rule.max_radius)  # rays that end at a wall are complete
-        return RayGroup(found.radius, censored, terms - self.aim.log_density(phi), found.evaluations)
+        return RayGroup(found.radius, censored, terms - self.mixture.log_density(phi), found.evaluations)
 
     def _directions(self, indices: Int64[np.ndarray, "P"]) -> Float64[np.ndarray, "P n"]:
-        return self.aim.directions(seed=self.rule.seed, indices=indices.astype(np.uint64))
+        return self.mixture.directions(seed=self.rule.seed, indices=indices.astype(np.uint64))
 
     def _crossings(
         self, phi: Float64[np.ndarray, "P n"], cutoffs: Float64[np.ndarray, "K"], at_centre: float, stride: Stride
