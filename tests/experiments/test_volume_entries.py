@@ -56,7 +56,7 @@ def test_what_the_paper_leaves_empty_in_table6_has_no_printed_value_and_a_row_by
     empty = {cell.name: len(cell.measures) - len(cell.printed) for cell in TABLE6.cells}
     assert empty["w=1/splitting"] == empty["w=1/gc"] == 5
     assert sum(count for name, count in empty.items() if name.endswith("/gc")) == 5 + 4 + 2
-    assert {cell.settings["optimizer"] for cell in TABLE6.cells} == {"G&C", "splitting"}
+    assert {cell.settings.optimizer for cell in TABLE6.cells} == {"G&C", "splitting"}
 
 
 def test_priors_and_sample_counts_share_their_images_and_differ_in_their_guesses() -> None:

@@ -7,7 +7,8 @@ import torch
 
 from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Context
-from goodminima.experiments.volume_estimates import LOG10, by_counting, by_splitting, in_log10
+from goodminima.experiments.settings import Settings
+from goodminima.experiments.volume_estimates import LOG10, Splitting, by_counting, by_splitting, in_log10
 from goodminima.nets import LinearModel
 from goodminima.tasks import Examples, Task
 from goodminima.volume import LogVolume
@@ -28,7 +29,7 @@ def exact_log10(dimension: int) -> float:
 
 
 def context(callback=lambda progress: None) -> Context:
-    return Context(experiment="test", scale_settings={}, replicate=0, seed=0, data=None, callback=callback)
+    return Context(experiment="test", scale_settings=Settings(), replicate=0, seed=0, data=None, callback=callback)
 
 
 @pytest.mark.parametrize("dimension", [1, 3])
@@ -49,8 +50,8 @@ def test_counting_finds_the_exact_volume(dimension: int) -> None:
 def test_splitting_finds_the_exact_volume_and_draws_solutions() -> None:
     """Fixed seed; the 95 % interval, one seed in twenty would miss."""
     task, net, heard = orthant_task(12), LinearModel(in_features=12), []
-    settings = {"particles": 256, "sweeps": 2, "repeats": 4}
-    found = by_splitting(net, task, context(heard.append), seed=3, settings=settings, keep=20)
+    splitting = Splitting(particles=256, sweeps=2, repeats=4)
+    found = by_splitting(net, task, context(heard.append), seed=3, splitting=splitting, keep=20)
     low, estimate, high = found.interval
     assert low < exact_log10(12) < high
     assert estimate == found.log10

@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 
 from goodminima.core.progress import Callback, no_callback
+from goodminima.experiments.settings import Settings
 
 SCALES = ("smoke", "laptop", "paper")
+SettingsT_co = TypeVar("SettingsT_co", bound=Settings, covariant=True)
+OtherT = TypeVar("OtherT", bound=Settings)
+_NONE: Any = Settings()
 
 
 @final
@@ -47,7 +51,7 @@ class Claim:
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cell:
+class Cell(Generic[SettingsT_co]):
     """A unit of work whose every replicate fills all its measures: one row of a table, say, with all its loss bins.
 
     Args:
@@ -59,7 +63,7 @@ class Cell:
     """
 
     name: str
-    settings: Mapping[str, Any]
+    settings: SettingsT_co = _NONE
     measures: tuple[str, ...]
     printed: Mapping[str, Printed] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
@@ -69,10 +73,14 @@ class Cell:
         if unknown:
             raise ValueError(f"Cell {self.name!r}: printed or claimed, but not measured: {sorted(unknown)}")
 
+    def with_settings(self, settings: OtherT) -> "Cell[OtherT]":
+        """The same cell with other settings: for an entry that runs another one's cells."""
+        return replace(cast(Any, self), settings=settings)
+
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scale:
+class Scale(Generic[SettingsT_co]):
     """How much of an experiment runs: `replicates` per cell, and settings that go with the scale.
 
     Args:
@@ -85,7 +93,7 @@ class Scale:
     """
 
     replicates: int
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: SettingsT_co = _NONE
     cells: tuple[str, ...] | None = None
     replicates_of: Mapping[str, int] = field(default_factory=dict)
     comparable: bool = True
@@ -102,7 +110,7 @@ class Scale:
 
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Context:
+class Context(Generic[SettingsT_co]):
     """What one replicate may depend on, and nothing else may enter its numbers.
 
     Args:
@@ -117,7 +125,7 @@ class Context:
     """
 
     experiment: str
-    scale_settings: Mapping[str, Any]
+    scale_settings: SettingsT_co
     replicate: int
     seed: int
     data: str | None
@@ -125,10 +133,14 @@ class Context:
     callback: Callback = no_callback
     trainings: Path | None = None
 
+    def with_settings(self, scale_settings: OtherT) -> "Context[OtherT]":
+        """The same replicate at a scale of other settings: for an entry that runs another one's cells."""
+        return replace(cast(Any, self), scale_settings=scale_settings)
+
     def key(self, *words: str | int) -> int:
         """A 63-bit seed that depends on the run's seed, the replicate and `words`, and on nothing else.
 
-        >>> context = Context(experiment="e", scale_settings={}, replicate=3, seed=0, data=None)
+        >>> context = Context(experiment="e", scale_settings=Settings(), replicate=3, seed=0, data=None)
         >>> context.key("task") == context.key("task"), context.key("task") == context.key("net")
         (True, False)
         """
@@ -175,7 +187,7 @@ class Experiment:
         run_cell: Runs one replicate of one cell. Pure: everything it needs is in its arguments.
         data: Default data set, or None for toy experiments, which take no `--data`.
         percent: Whether values are fractions to be shown as per cent.
-        row_labels: Names of the settings that label a row of the table, in order.
+        row_labels: Names of the cells' settings that label a row of the table, in order.
         picture: Name of the drawing function in `report.figures`, or None.
         remarks: Where ours differs from the paper; printed under the table.
     """
@@ -203,6 +215,31 @@ class Experiment:
             unknown = (set(scale.cells or ()) | set(scale.replicates_of)) - set(names)
             if unknown:
                 raise ValueError(f"Experiment {self.name!r}: a scale names cells that do not exist: {sorted(unknown)}")
+        self._check_labels()
+        self._check_scales()
+
+    def _check_labels(self) -> None:
+        for cell in self.cells:
+            known = (
+                [each.name for each in fields(cell.settings)] if isinstance(cell.settings, Settings) else cell.settings
+            )
+            unknown = [label for label in self.row_labels if label not in known]
+            if unknown:
+                raise ValueError(
+                    f"Experiment {self.name!r}: rows are labelled by {', '.join(map(repr, unknown))}, which cell "
+                    f"{cell.name!r} does not set; it sets {', '.join(known) or 'nothing'}"
+                )
+
+    def _check_scales(self) -> None:
+        for name, scale in self.scales.items():
+            for cell in self.cells_at(name):
+                try:
+                    if isinstance(scale.settings, Settings):  # until all are
+                        scale.settings.check_cell(cell.settings)
+                except ValueError as error:
+                    raise ValueError(
+                        f"Experiment {self.name!r}: scale {name!r} cannot run cell {cell.name!r}: {error}"
+                    ) from error
 
     def cells_at(self, scale: str) -> tuple[Cell, ...]:
         """The cells that a scale runs, in table order."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from goodminima.core.log_volume import LogVolume
 from goodminima.core.progress import Progress
 from goodminima.core.status import Status
 from goodminima.experiments.experiment import Context
+from goodminima.experiments.settings import Count, Settings
 from goodminima.population import AbstractPrior, Population
 from goodminima.search import Fits, guess_and_check
 from goodminima.tasks import Task
@@ -21,6 +22,22 @@ from goodminima.volume.splitting import Split, Stage, split_volume
 LOG10 = math.log(10)
 _ANY_FIT = Fits()
 _CHUNK = 65_536  # guesses between two signs of life
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Splitting(Settings):
+    """How volumes are split; the words are those of `split_volume`.
+
+    Args:
+        particles: Of each run.
+        sweeps: Of all coordinates at each level.
+        repeats: Independent runs.
+    """
+
+    particles: Count
+    sweeps: Count
+    repeats: Count
 
 
 @final
@@ -87,10 +104,10 @@ def by_counting(net: nn.Module, task: Task, context: Context, *, seed: int, budg
 
 
 def by_splitting(
-    net: nn.Module, task: Task, context: Context, *, seed: int, settings: Mapping[str, Any], keep: int
+    net: nn.Module, task: Task, context: Context, *, seed: int, splitting: Splitting, keep: int
 ) -> VolumeEstimate:
     """Splitting from the unit cube; the first `keep` particles of each run are the draws: copies of one another least."""
-    split = split_told(net, task, context, seed=seed, settings=settings)
+    split = split_told(net, task, context, seed=seed, splitting=splitting)
     theta = torch.cat([run.theta[0][:keep] for run in split.runs])
     return VolumeEstimate(
         volume=split.log_volume,
@@ -107,7 +124,7 @@ def split_told(
     context: Context,
     *,
     seed: int,
-    settings: Mapping[str, Any],
+    splitting: Splitting,
     accept: Fits | Sequence[Fits] = _ANY_FIT,
     prior: AbstractPrior | None = None,
 ) -> Split:
@@ -118,7 +135,7 @@ def split_told(
         task: What is to be fitted.
         context: Of the replicate.
         seed: Seed of everything.
-        settings: `particles`, `sweeps`, `repeats` and other arguments of `split_volume`.
+        splitting: How.
         accept: The sets.
         prior: What volumes are measured by, the unit cube unless given.
     """
@@ -136,7 +153,16 @@ def split_told(
         context.callback(progress)
 
     return split_volume(
-        net, task, prior=prior, accept=accept, seed=seed, device=context.device, callback=callback, **settings
+        net,
+        task,
+        prior=prior,
+        accept=accept,
+        particles=splitting.particles,
+        sweeps=splitting.sweeps,
+        repeats=splitting.repeats,
+        seed=seed,
+        device=context.device,
+        callback=callback,
     )
 
 

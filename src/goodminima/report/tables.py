@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 
 from goodminima.experiments.experiment import Cell, Claim, Experiment, Summary
+from goodminima.experiments.settings import as_json
 from goodminima.run.results import Results
 from goodminima.run.store import Group
 
@@ -81,7 +82,7 @@ def _values(results: Results) -> Table:
     return Table(
         title=_title(experiment),
         subtitle=f"{described(results.group)}; mean ± standard error (n){', in %' if experiment.percent else ''}",
-        labels=experiment.row_labels or ("cell",),
+        labels=tuple(label.replace("_", " ") for label in experiment.row_labels) or ("cell",),
         columns=columns,
         rows=tuple(_row(results, cell, columns) for cell in cells),
         compared=any(cell.printed for cell in cells),
@@ -138,7 +139,7 @@ def described(group: Group) -> str:
 
 def _row(results: Results, cell: Cell, columns: Sequence[str]) -> Row:
     chosen = results.experiment.row_labels
-    labels = tuple(str(cell.settings.get(label, "")) for label in chosen) if chosen else (cell.name,)
+    labels = tuple(str(as_json(cell.settings)[label]) for label in chosen) if chosen else (cell.name,)
     percent = results.experiment.percent
     entries = (
         _entry(results.summary(cell, column), percent=percent) if column in cell.measures else Entry()

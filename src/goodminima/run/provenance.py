@@ -7,40 +7,14 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from goodminima.experiments.experiment import Cell
+from goodminima.experiments.settings import Settings, as_json
 
 
-def as_json(value: Any) -> Any:
-    """`value` in JSON's own types, the same for equal settings in every process.
-
-    Raises:
-        ValueError: A setting is of a type whose text may differ between processes, so that no hash could be trusted.
-
-    >>> as_json({"bins": (0.3, 0.35), "net": None})
-    {'bins': [0.3, 0.35], 'net': None}
-    """
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): as_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(each) for each in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        # Field by field, so that a dataclass in a dataclass has its type as well: two schedules may have no fields at all.
-        return {
-            "type": type(value).__name__,
-            **{each.name: as_json(getattr(value, each.name)) for each in fields(value)},
-        }
-    raise ValueError(
-        f"settings hold a {type(value).__name__} ({value!r}): use numbers, text, tuples and dataclasses only"
-    )
-
-
-def configuration(cell: Cell, scale_settings: Mapping[str, Any], *, device: str) -> dict[str, Any]:
+def configuration(cell: Cell, scale_settings: Settings, *, device: str) -> dict[str, Any]:
     """Everything beside data, seed and replicate that a replicate's numbers depend on."""
     return {"cell": as_json(cell.settings), "scale": as_json(scale_settings), "device": device}
 

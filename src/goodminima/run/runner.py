@@ -239,7 +239,7 @@ class _Run:
     def _unit(self, identity: Identity) -> Unit:
         context = Context(
             experiment=self.experiment.name,
-            scale_settings=dict(self.experiment.scales[self.group.scale].settings),
+            scale_settings=self.experiment.scales[self.group.scale].settings,
             replicate=identity.replicate,
             seed=self.group.seed,
             data=self.group.data or None,

@@ -24,7 +24,7 @@ FIGURE1 = Experiment(
     title="The wedge and a sample from it",
     claim="A toy problem that one kink solves, and that a large net can fit in many worse ways.",
     source="Chiang et al. 2023, Figure 1 and section 3",
-    cells=(Cell(name="wedge", settings={}, measures=("train points", "test points", "margin")),),
+    cells=(Cell(name="wedge", measures=("train points", "test points", "margin")),),
     scales={name: Scale(replicates=1) for name in ("smoke", "laptop", "paper")},
     run_cell=run_wedge,
     percent=False,

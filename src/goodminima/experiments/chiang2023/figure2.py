@@ -1,6 +1,6 @@
 """Figure 2 and appendix A: nine decision boundaries by three methods, from 2 to 20 hidden units."""
 
-from goodminima.experiments.chiang2023.toy_boundaries import METHODS, boundary_cell, run_boundaries
+from goodminima.experiments.chiang2023.toy_boundaries import METHODS, BoundaryScale, boundary_cell, run_boundaries
 from goodminima.experiments.experiment import Experiment, Scale
 
 _HIDDEN = (2, 4, 10, 15, 20)
@@ -16,9 +16,11 @@ FIGURE2 = Experiment(
         for hidden in _HIDDEN
     ),
     scales={
-        "smoke": Scale(replicates=1, settings={"budget": 2_000_000, "max_members": 1024, "poison_epochs": 1000}),
-        "laptop": Scale(replicates=4, settings={"budget": 20_000_000, "max_members": 16_384, "poison_epochs": 3000}),
-        "paper": Scale(replicates=4, settings={"budget": 10**9, "max_members": 10**6, "poison_epochs": 30_000}),
+        "smoke": Scale(replicates=1, settings=BoundaryScale(budget=2_000_000, max_members=1024, poison_epochs=1000)),
+        "laptop": Scale(
+            replicates=4, settings=BoundaryScale(budget=20_000_000, max_members=16_384, poison_epochs=3000)
+        ),
+        "paper": Scale(replicates=4, settings=BoundaryScale(budget=10**9, max_members=10**6, poison_epochs=30_000)),
     },
     run_cell=run_boundaries,
     row_labels=("optimizer", "hidden"),

@@ -1,12 +1,15 @@
 """Figure 3: how large the set of nets is that draws a linear boundary through the slabs, and a zig-zag one round them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, final
 
 import numpy as np
 
 from goodminima.experiments.chiang2023.toy_boundaries import class1
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.volume_estimates import VolumeEstimate, by_counting, by_splitting
+from goodminima.experiments.settings import Count, Settings
+from goodminima.experiments.volume_estimates import Splitting, VolumeEstimate, by_counting, by_splitting
 from goodminima.nets import MLP
 from goodminima.population import Cube
 from goodminima.tasks import Task, boundary_probe
@@ -19,23 +22,80 @@ _SHOWN = 100  # solutions whose boundaries are averaged in the picture
 _MEMBERS = 100  # guesses on which the identity behind the proof is looked at
 
 
-def run_figure3(cell: Cell, context: Context) -> Outcome:
-    """One set's volume by one method, or the proof that it is 0.
+Biases = Literal["yes", "no"]
+Method = Literal["counting", "splitting", "proof"]
 
-    Settings read from the scale: `budget` of guesses by cell; `splitting`, arguments of `split_volume`.
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SlabCell(Settings):
+    """What a row sets.
+
+    Args:
+        boundary: Which one the nets of the set draw.
+        hidden_biases: Whether they have biases in the hidden layer.
+        method: How the set's volume is found.
     """
-    task = boundary_probe(cell.settings["boundary"], seed=context.key("slab"))
-    if cell.settings["method"] == "proof":
+
+    boundary: Boundary
+    hidden_biases: Biases
+    method: Method
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Guesses(Settings):
+    """How many guesses are counted, by the set that they are to hit.
+
+    Args:
+        linear: The nets that draw the linear boundary, with or without hidden biases.
+        empty: Those that draw the zig-zag without: there are none.
+        zig_zag: Those that draw it with.
+    """
+
+    linear: Count
+    empty: Count
+    zig_zag: Count
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SlabScale(Settings):
+    """What a scale sets.
+
+    Args:
+        budget: Guesses, all of which are made.
+        splitting: How volumes are split.
+    """
+
+    budget: Guesses
+    splitting: Splitting
+
+    def guesses(self, cell: SlabCell) -> int:
+        """How many are made for a row."""
+        if cell.boundary == "linear":
+            return self.budget.linear
+        return self.budget.zig_zag if cell.hidden_biases == "yes" else self.budget.empty
+
+
+_Cell = Cell[SlabCell]
+
+
+def run_figure3(cell: Cell[SlabCell], context: Context[SlabScale]) -> Outcome:
+    """One set's volume by one method, or the proof that it is 0."""
+    task = boundary_probe(cell.settings.boundary, seed=context.key("slab"))
+    if cell.settings.method == "proof":
         return _proved(cell, context, task)
-    settings, seed = context.scale_settings, context.key("volume", cell.name)
-    if cell.settings["method"] == "counting":
-        measured = by_counting(_net(cell), task, context, seed=seed, budget=settings["budget"][cell.name], keep=_SHOWN)
+    scale, seed = context.scale_settings, context.key("volume", cell.name)
+    if cell.settings.method == "counting":
+        budget = scale.guesses(cell.settings)
+        measured = by_counting(_net(cell), task, context, seed=seed, budget=budget, keep=_SHOWN)
     else:
-        measured = by_splitting(_net(cell), task, context, seed=seed, settings=settings["splitting"], keep=_SHOWN)
+        measured = by_splitting(_net(cell), task, context, seed=seed, splitting=scale.splitting, keep=_SHOWN)
     return _outcome(cell, task, measured)
 
 
-def _outcome(cell: Cell, task: Task, measured: VolumeEstimate) -> Outcome:
+def _outcome(cell: _Cell, task: Task, measured: VolumeEstimate) -> Outcome:
     draws, accuracy, arrays = measured.draws, None, {}
     if draws is not None:
         accuracy = float(draws.accuracy(task.test.x, task.test.y).double().mean())
@@ -55,7 +115,7 @@ def _outcome(cell: Cell, task: Task, measured: VolumeEstimate) -> Outcome:
     )
 
 
-def _proved(cell: Cell, context: Context, task: Task) -> Outcome:
+def _proved(cell: _Cell, context: Context, task: Task) -> Outcome:
     """The set is empty: the probe asks of a linear function what none can do (see `theory.odd_part`)."""
     net = _net(cell)
     indices = np.arange(_MEMBERS, dtype=np.uint64)
@@ -74,8 +134,8 @@ def _proved(cell: Cell, context: Context, task: Task) -> Outcome:
     return Outcome(values=values)
 
 
-def _net(cell: Cell) -> MLP:
-    return MLP(in_features=2, hidden=(_HIDDEN,), hidden_bias=cell.settings["hidden biases"] == "yes")
+def _net(cell: _Cell) -> MLP:
+    return MLP(in_features=2, hidden=(_HIDDEN,), hidden_bias=cell.settings.hidden_biases == "yes")
 
 
 _VOLUME = ("log10 V", "slab accuracy")
@@ -89,12 +149,14 @@ _PROOF = {
 }
 
 
-def _cell(boundary: Boundary, hidden_biases: str, method: str, *, claims: Mapping[str, Claim] | None = None) -> Cell:
+def _cell(
+    boundary: Boundary, hidden_biases: Biases, method: Method, *, claims: Mapping[str, Claim] | None = None
+) -> Cell[SlabCell]:
     """The cell of a boundary, of the net with hidden biases ("yes") or the authors' without ("no"), and of a method."""
     short, claims = {"yes": "biases", "no": "no-biases"}[hidden_biases], claims or {}
     return Cell(
         name=f"{boundary}/{short}/{method}",
-        settings={"boundary": boundary, "hidden biases": hidden_biases, "method": method},
+        settings=SlabCell(boundary=boundary, hidden_biases=hidden_biases, method=method),
         measures=(*(() if method == "proof" else _VOLUME), *claims),
         claims=claims,
     )
@@ -112,12 +174,6 @@ _CELLS = (
 )
 
 
-def _budgets(linear: int, *, empty: int, zigzag: int) -> Mapping[str, int]:
-    """Guesses of each cell that counts."""
-    by_set = {"linear/no-biases": linear, "linear/biases": linear, "zig-zag/no-biases": empty, "zig-zag/biases": zigzag}
-    return {f"{name}/counting": guesses for name, guesses in by_set.items()}
-
-
 FIGURE3 = Experiment(
     name="chiang2023/figure3",
     title="The volume of a linear boundary through the slabs, and of a zig-zag one round them",
@@ -129,28 +185,28 @@ FIGURE3 = Experiment(
     scales={
         "smoke": Scale(
             replicates=1,
-            settings={
-                "budget": _budgets(1_000_000, empty=1_000_000, zigzag=1_000_000),
-                "splitting": {"particles": 64, "sweeps": 2, "repeats": 2},
-            },
+            settings=SlabScale(
+                budget=Guesses(linear=1_000_000, empty=1_000_000, zig_zag=1_000_000),
+                splitting=Splitting(particles=64, sweeps=2, repeats=2),
+            ),
         ),
         "laptop": Scale(
             replicates=1,
-            settings={
-                "budget": _budgets(50_000_000, empty=100_000_000, zigzag=1_000_000_000),
-                "splitting": {"particles": 256, "sweeps": 6, "repeats": 5},
-            },
+            settings=SlabScale(
+                budget=Guesses(linear=50_000_000, empty=100_000_000, zig_zag=1_000_000_000),
+                splitting=Splitting(particles=256, sweeps=6, repeats=5),
+            ),
         ),
         "paper": Scale(
             replicates=1,
-            settings={
-                "budget": _budgets(1_000_000_000, empty=10_000_000_000, zigzag=10_000_000_000),
-                "splitting": {"particles": 1024, "sweeps": 6, "repeats": 10},
-            },
+            settings=SlabScale(
+                budget=Guesses(linear=1_000_000_000, empty=10_000_000_000, zig_zag=10_000_000_000),
+                splitting=Splitting(particles=1024, sweeps=6, repeats=10),
+            ),
         ),
     },
     run_cell=run_figure3,
-    row_labels=("boundary", "hidden biases", "method"),
+    row_labels=("boundary", "hidden_biases", "method"),
     picture="slab_volumes",
     remarks=(
         "A set is all nets with 40 hidden units, drawn from the unit cube, that are right on 60 points along a boundary.",

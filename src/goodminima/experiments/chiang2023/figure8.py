@@ -1,8 +1,9 @@
 """Figure 8: decision boundaries as the number of training points grows."""
 
-from goodminima.experiments.chiang2023.toy_boundaries import boundary_cell, run_boundaries
+from goodminima.experiments.chiang2023.toy_boundaries import BoundaryScale, Method, boundary_cell, run_boundaries
 from goodminima.experiments.experiment import Experiment, Scale
 
+_METHODS: tuple[Method, ...] = ("sgd", "gc")
 _SAMPLES = (3, 5, 7, 11, 15)
 
 FIGURE8 = Experiment(
@@ -12,13 +13,13 @@ FIGURE8 = Experiment(
     source="Chiang et al. 2023, Figure 8",
     cells=tuple(
         boundary_cell(method, hidden=10, num_train=samples, name=f"{method}/n={samples}")
-        for method in ("sgd", "gc")
+        for method in _METHODS
         for samples in _SAMPLES
     ),
     scales={
-        "smoke": Scale(replicates=1, settings={"budget": 2_000_000, "max_members": 1024}),
-        "laptop": Scale(replicates=4, settings={"budget": 20_000_000, "max_members": 16_384}),
-        "paper": Scale(replicates=4, settings={"budget": 10**9, "max_members": 10**6}),
+        "smoke": Scale(replicates=1, settings=BoundaryScale(budget=2_000_000, max_members=1024)),
+        "laptop": Scale(replicates=4, settings=BoundaryScale(budget=20_000_000, max_members=16_384)),
+        "paper": Scale(replicates=4, settings=BoundaryScale(budget=10**9, max_members=10**6)),
     },
     run_cell=run_boundaries,
     row_labels=("optimizer", "samples"),

@@ -1,13 +1,20 @@
 """Table 2: test accuracy at equal normalised loss on two-class MNIST: Guess & Check, SGD, and a linear model."""
 
-from goodminima.experiments.chiang2023.two_class import LABELS, run_two_class, two_class_cell
+from goodminima.experiments.chiang2023.two_class import (
+    LABELS,
+    Method,
+    Training,
+    TwoClassScale,
+    run_two_class,
+    two_class_cell,
+)
 from goodminima.experiments.experiment import Experiment, Scale
 from goodminima.experiments.paper_values import printed_row
 from goodminima.search import bins
 
 _BINS = bins((0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65))
 
-_PRINTED = {
+_PRINTED: dict[tuple[int, Method], str] = {
     (32, "gc"): "93.02±0.27 92.39±0.29 90.59±0.34 89.18±0.38 87.22±0.43 86.23±0.44 83.15±0.51",
     (32, "sgd"): "- - 94.04±0.25 93.49±0.28 92.54±0.28 91.63±0.33 88.60±0.35",
     (32, "linear"): "84.75±0.47 82.69±0.43 81.24±0.44 79.04±3.14 78.94±4.74 - -",
@@ -32,7 +39,7 @@ _CELLS = tuple(
 
 
 def _rows(*sample_counts: int) -> tuple[str, ...]:
-    return tuple(cell.name for cell in _CELLS if cell.settings["samples"] in sample_counts)
+    return tuple(cell.name for cell in _CELLS if cell.settings.samples in sample_counts)
 
 
 TABLE2 = Experiment(
@@ -47,26 +54,26 @@ TABLE2 = Experiment(
         "smoke": Scale(
             replicates=10,
             cells=_rows(2, 4),
-            settings={
-                "wanted": 1, "keep": 4, "lenet_lr": 1e-3, "budget": 100_000,
-                "lowest_loss": {method: {2: 0.4, 4: 0.5} for method in ("gc", "sgd", "linear")},
-                "members": {"sgd": 64, "linear": 256}, "member_images": {"sgd": 4096, "linear": 16_384},
-            },
+            settings=TwoClassScale(
+                num_solutions=1, keep=4, budget=100_000, lenet_lr=1e-3,
+                sgd=Training(members=64, member_images=4096), linear=Training(members=256, member_images=16_384),
+                lowest_loss={"gc": {2: 0.4, 4: 0.5}, "sgd": {2: 0.4, 4: 0.5}, "linear": {2: 0.4, 4: 0.5}},
+            ),
         ),
         "laptop": Scale(
             replicates=40,
-            settings={
-                "wanted": 1, "keep": 4, "lenet_lr": 1e-3, "budget": 8_000_000,
-                "lowest_loss": {method: {16: 0.4, 32: 0.5} for method in ("gc", "sgd")},
-                "members": {"sgd": 256, "linear": 1024}, "member_images": {"sgd": 128_000, "linear": 800_000},
-            },
+            settings=TwoClassScale(
+                num_solutions=1, keep=4, budget=8_000_000, lenet_lr=1e-3,
+                sgd=Training(members=256, member_images=128_000), linear=Training(members=1024, member_images=800_000),
+                lowest_loss={"gc": {16: 0.4, 32: 0.5}, "sgd": {16: 0.4, 32: 0.5}},
+            ),
         ),
         "paper": Scale(
             replicates=175,
-            settings={
-                "wanted": 10, "keep": 10, "lenet_lr": 1e-3, "budget": 10_000_000_000,
-                "members": {"sgd": 1500, "linear": 2500}, "member_images": {"sgd": 10**7, "linear": 10**8},
-            },
+            settings=TwoClassScale(
+                num_solutions=10, keep=10, budget=10_000_000_000, lenet_lr=1e-3,
+                sgd=Training(members=1500, member_images=10**7), linear=Training(members=2500, member_images=10**8),
+            ),
         ),
     },
     run_cell=run_two_class,

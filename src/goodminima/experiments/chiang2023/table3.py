@@ -1,13 +1,20 @@
 """Table 3: test accuracy at equal normalised loss on two-class CIFAR-10: Guess & Check and SGD."""
 
-from goodminima.experiments.chiang2023.two_class import LABELS, run_two_class, two_class_cell
+from goodminima.experiments.chiang2023.two_class import (
+    LABELS,
+    Method,
+    Training,
+    TwoClassScale,
+    run_two_class,
+    two_class_cell,
+)
 from goodminima.experiments.experiment import Experiment, Scale
 from goodminima.experiments.paper_values import printed_row
 from goodminima.search import bins
 
 _BINS = bins((0.55, 0.57, 0.59, 0.61, 0.63, 0.65, 0.67))
 
-_PRINTED = {
+_PRINTED: dict[tuple[int, Method], str] = {
     (24, "gc"): "66.59±0.74 65.91±0.80 64.09±0.96 61.08±0.89 59.33±0.88 57.18±0.89",
     (24, "sgd"): "63.16±0.87 62.02±0.84 60.74±0.73 58.21±0.75 57.62±0.69 56.24±0.55",
     (16, "gc"): "61.10±0.98 59.54±0.98 59.21±0.90 57.53±0.86 57.71±0.81 55.06±0.70",
@@ -27,7 +34,7 @@ _CELLS = tuple(
 
 
 def _rows(*sample_counts: int) -> tuple[str, ...]:
-    return tuple(cell.name for cell in _CELLS if cell.settings["samples"] in sample_counts)
+    return tuple(cell.name for cell in _CELLS if cell.settings.samples in sample_counts)
 
 
 TABLE3 = Experiment(
@@ -41,25 +48,25 @@ TABLE3 = Experiment(
         "smoke": Scale(
             replicates=4,
             cells=_rows(2, 4),
-            settings={
-                "wanted": 1, "keep": 4, "lenet_lr": 1e-4, "budget": 20_000,
-                "members": {"sgd": 64}, "member_images": {"sgd": 1024},
-            },
+            settings=TwoClassScale(
+                num_solutions=1, keep=4, budget=20_000, lenet_lr=1e-4,
+                sgd=Training(members=64, member_images=1024),
+            ),
         ),
         "laptop": Scale(
             replicates=40,
             cells=_rows(2, 4, 8),
-            settings={
-                "wanted": 1, "keep": 4, "lenet_lr": 1e-4, "budget": 5_000_000,
-                "members": {"sgd": 64}, "member_images": {"sgd": 25_600},
-            },
+            settings=TwoClassScale(
+                num_solutions=1, keep=4, budget=5_000_000, lenet_lr=1e-4,
+                sgd=Training(members=64, member_images=25_600),
+            ),
         ),
         "paper": Scale(
             replicates=75,
-            settings={
-                "wanted": 1, "keep": 1, "lenet_lr": 1e-4, "budget": 10_000_000_000,
-                "members": {"sgd": 500}, "member_images": {"sgd": 10**7},
-            },
+            settings=TwoClassScale(
+                num_solutions=1, keep=1, budget=10_000_000_000, lenet_lr=1e-4,
+                sgd=Training(members=500, member_images=10**7),
+            ),
         ),
     },
     run_cell=run_two_class,

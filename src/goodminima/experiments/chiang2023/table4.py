@@ -1,12 +1,15 @@
 """Table 4: ten classes and up to a thousand images: SGD, Pattern Search and Random Greedy, stopped at 100 % train."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Literal, final
 
 from goodminima.core.progress import Progress
+from goodminima.experiments.callbacks import hits_told
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Scale
 from goodminima.experiments.paper_values import printed_row
+from goodminima.experiments.settings import Count, Positive, Settings
 from goodminima.nets import LeNet
 from goodminima.population import Population, TorchDefault
 from goodminima.search import (
@@ -24,67 +27,120 @@ from goodminima.tasks import Task, few_shot, load_images
 from goodminima.train import SGDConfig, train_into_bins
 
 TEST = "test accuracy"
-_METHODS = {"sgd": "SGD", "pattern": "Pattern Search", "greedy": "Random Greedy"}
-_VARIANTS = {"pattern-early": "Pattern Search, early halving", "greedy-early": "Random Greedy, early halving"}
+Search = Literal["pattern", "greedy", "pattern-early", "greedy-early"]
+Method = Literal["sgd"] | Search
+_METHODS: Mapping[Method, str] = {"sgd": "SGD", "pattern": "Pattern Search", "greedy": "Random Greedy"}
+_VARIANTS: Mapping[Method, str] = {
+    "pattern-early": "Pattern Search, early halving",
+    "greedy-early": "Random Greedy, early halving",
+}
+_ALL: Mapping[Method, str] = {**_METHODS, **_VARIANTS}
 _COUNTS = (1000, 500, 300, 100)
 _PATTERN_PATIENCE, _GREEDY_PATIENCE = 300, 100  # failures in a row that halve the step
-_MNIST = {
+_MNIST: Mapping[Method, str] = {
     "sgd": "93.46±0.11 90.15±0.22 87.48±0.26 78.67±0.51",
     "pattern": "93.68±0.12 90.33±0.12 87.26±0.30 78.43±0.46",
     "greedy": "93.34±0.08 90.35±0.10 87.33±0.21 78.51±0.50",
 }
-_CIFAR10 = {
+_CIFAR10: Mapping[Method, str] = {
     "sgd": "36.01±0.25 29.91±0.31 25.88±0.34 19.86±0.27",
     "pattern": "- 30.00±0.69 25.04±0.66 18.70±1.22",
     "greedy": "34.44±0.54 27.06±0.75 24.04±0.58 16.80±0.13",
 }
 
 
-def _cells(printed: Mapping[str, str], variants: Mapping[str, tuple[int, ...]]) -> tuple[Cell, ...]:
+@final
+@dataclass(frozen=True, kw_only=True)
+class TenClassCell(Settings):
+    """What a row sets.
+
+    Args:
+        samples: Training images.
+        method: What finds minima of them.
+        optimizer: The method, as the row is labelled.
+    """
+
+    samples: Count
+    method: Method
+    optimizer: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Candidates(Settings):
+    """The most parameter vectors that a search tries, halved early or not.
+
+    Args:
+        pattern: Pattern Search.
+        greedy: Random Greedy.
+    """
+
+    pattern: Count
+    greedy: Count
+
+    def of(self, method: Search) -> int:
+        """Those of a method."""
+        return self.pattern if method.startswith("pattern") else self.greedy
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TenClassScale(Settings):
+    """What a scale sets.
+
+    Args:
+        width: Of LeNet, in units of the usual one.
+        candidates: The most that a search tries.
+        members: SGD runs of a population.
+        epochs: The most that they train.
+    """
+
+    width: Positive
+    candidates: Candidates
+    members: Count
+    epochs: Count
+
+
+_Cell = Cell[TenClassCell]
+_Context = Context[TenClassScale]
+
+
+def _cells(printed: Mapping[Method, str], variants: Mapping[Method, tuple[int, ...]]) -> tuple[Cell[TenClassCell], ...]:
     """The paper's rows, and after those of a count the variants that are run at it."""
     rows = {method: printed_row(tuple(map(str, _COUNTS)), row) for method, row in printed.items()}
     return tuple(
         Cell(
             name=f"n={count}/{method}",
-            settings={"samples": count, "method": method, "optimizer": optimizer},
+            settings=TenClassCell(samples=count, method=method, optimizer=optimizer),
             measures=(TEST,),
             printed={TEST: rows[method][str(count)]} if str(count) in rows.get(method, {}) else {},
         )
         for count in reversed(_COUNTS)
-        for method, optimizer in (_METHODS | _VARIANTS).items()
+        for method, optimizer in _ALL.items()
         if method in _METHODS or count in variants.get(method, ())
     )
 
 
-def run_ten_classes(cell: Cell, context: Context) -> Outcome:
-    """Mean test accuracy of what one method ends at: one local search, or a population of SGD runs, on one random sample.
-
-    Settings read from the scale: `width` of the LeNet; `candidates`, the most that a search tries, by method and then by
-    sample count; `members` of a population of SGD runs and `epochs`, the most they train.
-    """
+def run_ten_classes(cell: Cell[TenClassCell], context: Context[TenClassScale]) -> Outcome:
+    """Mean test accuracy of what one method ends at: one local search, or a population of SGD runs, on one random sample."""
     assert context.data is not None
-    count = cell.settings["samples"]
+    count = cell.settings.samples
     task = few_shot(load_images(context.data), num_samples=count, num_classes=10, seed=context.key("task"))
     channels, height, width = task.train.x.shape[1:]
-    net = LeNet(width=context.scale_settings["width"], in_shape=(channels, height, width), num_classes=10)
-    run = _sgd if cell.settings["method"] == "sgd" else _search
-    return run(cell, context, task.to(context.device), net)
+    net = LeNet(width=context.scale_settings.width, in_shape=(channels, height, width), num_classes=10)
+    task = task.to(context.device)
+    if cell.settings.method == "sgd":
+        return _sgd(cell, context, task, net)
+    return _search(cell.settings.method, cell, context, task, net)
 
 
-def _sgd(cell: Cell, context: Context, task: Task, net: LeNet) -> Outcome:
+def _sgd(cell: _Cell, context: _Context, task: Task, net: LeNet) -> Outcome:
     """The authors' configuration: PyTorch's initialisation, learning rate 0.01, momentum 0.5, batches of 64."""
-    settings = context.scale_settings
-    members = settings["members"]
-
-    def callback(ended: int, hits: tuple[int, ...]) -> None:
-        context.callback(
-            Progress(done=hits[0], total=members, unit="members fitted", effort=ended, effort_unit="members")
-        )
-
+    members, epochs = context.scale_settings.members, context.scale_settings.epochs
     trained = train_into_bins(
         net,
         task,
-        sgd=SGDConfig(lr=0.01, epochs=settings["epochs"], batch_size=64, momentum=0.5),
+        sgd=SGDConfig(lr=0.01, epochs=epochs, batch_size=64, momentum=0.5),
         prior=TorchDefault(),
         accept=[Fits()],
         num_solutions=members,
@@ -93,23 +149,19 @@ def _sgd(cell: Cell, context: Context, task: Task, net: LeNet) -> Outcome:
         max_members=members,
         seed=context.key("training", cell.name),
         device=context.device,
-        callback=callback,
+        callback=hits_told(context, num_solutions=members, effort_unit="members", of="members fitted"),
     )
     fitted = trained.bins[0].hits
-    note = (
-        ""
-        if fitted == members
-        else f"{members - fitted} of {members} members not at 100 % after {settings['epochs']} epochs"
-    )
+    unfitted = f"{members - fitted} of {members} members not at 100 % after {epochs} epochs"
+    note = "" if fitted == members else unfitted
     value = _test_accuracy(trained.population(), task) if fitted else None
     return Outcome(values={TEST: value}, counts={"members": members, "members at 100 %": fitted}, note=note)
 
 
-def _search(cell: Cell, context: Context, task: Task, net: LeNet) -> Outcome:
+def _search(method: Search, cell: _Cell, context: _Context, task: Task, net: LeNet) -> Outcome:
     """From a start in the cube, by the paper's rules (the first improvement, steps of 1, halved when nothing helps) or,
     in the rows that say so, halved after fewer failures."""
-    method, samples = cell.settings["method"], cell.settings["samples"]
-    budget = context.scale_settings["candidates"][method][samples]
+    samples, budget = cell.settings.samples, context.scale_settings.candidates.of(method)
 
     def callback(point: Point) -> None:
         right = round(point.accuracy * samples)
@@ -140,7 +192,7 @@ def _test_accuracy(population: Population, task: Task) -> float:
     return float(population.accuracy(task.test.x, task.test.y).double().mean())
 
 
-_SEARCHES: Mapping[str, Callable[..., Searched]] = {
+_SEARCHES: Mapping[Search, Callable[..., Searched]] = {
     "pattern": pattern_search,
     "greedy": random_greedy,
     "pattern-early": partial(pattern_search, rule=PatternRule(patience=_PATTERN_PATIENCE)),
@@ -148,24 +200,21 @@ _SEARCHES: Mapping[str, Callable[..., Searched]] = {
 }
 
 
-def _named(*counts: int, method: str) -> tuple[str, ...]:
+def _named(*counts: int, method: Method) -> tuple[str, ...]:
     return tuple(f"n={count}/{method}" for count in counts)
-
-
-def _budgets(pattern: int, greedy: int) -> Mapping[str, Mapping[int, int]]:
-    by_kind = {"pattern": pattern, "greedy": greedy}
-    return {method: dict.fromkeys(_COUNTS, by_kind[method.removesuffix("-early")]) for method in _SEARCHES}
 
 
 def _scales(laptop: Scale) -> Mapping[str, Scale]:
     smoke = Scale(
         replicates=2,
         cells=(*_named(100, method="sgd"), *_named(100, method="pattern")),
-        settings={"width": 0.5, "candidates": _budgets(2_000_000, 10_000), "members": 8, "epochs": 400},
+        settings=TenClassScale(
+            width=0.5, candidates=Candidates(pattern=2_000_000, greedy=10_000), members=8, epochs=400
+        ),
     )
     paper = Scale(
         replicates=100,
-        settings={"width": 1.0, "candidates": _budgets(10**9, 10**8), "members": 16, "epochs": 400},
+        settings=TenClassScale(width=1.0, candidates=Candidates(pattern=10**9, greedy=10**8), members=16, epochs=400),
     )
     return {"smoke": smoke, "laptop": laptop, "paper": paper}
 
@@ -178,7 +227,9 @@ def _laptop(
         replicates=pattern,
         cells=tuple(cell.name for cell in cells if cell.name not in left_out),
         replicates_of={**dict.fromkeys(_named(*_COUNTS, method="sgd"), sgd), **longest},
-        settings={"width": 1.0, "candidates": _budgets(20_000_000, 1_000_000), "members": 16, "epochs": 400},
+        settings=TenClassScale(
+            width=1.0, candidates=Candidates(pattern=20_000_000, greedy=1_000_000), members=16, epochs=400
+        ),
     )
 
 

@@ -1,7 +1,6 @@
 """Table 5: few-shot heads on frozen features, by Pattern Search and by SGD; an entry for each of its two data sets."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from goodminima.experiments.chiang2023.few_shot import (
     ACCURACY,
@@ -10,52 +9,61 @@ from goodminima.experiments.chiang2023.few_shot import (
     INTERVAL,
     LABELS,
     NOWHERE,
+    FeatureTraining,
+    FewShotCell,
+    FewShotScale,
+    Optimizer,
+    Start,
     run_few_shot,
 )
 from goodminima.experiments.experiment import Cell, Claim, Experiment, Scale
 from goodminima.experiments.paper_values import printed_row
 
-_NAMES = {"SGD": "sgd", "Pattern Search": "pattern", "ridge": "ridge", "SVM": "svm"}
+_NAMES: Mapping[Optimizer, str] = {"SGD": "sgd", "Pattern Search": "pattern", "ridge": "ridge", "SVM": "svm"}
 _BETTER = Claim("Pattern Search does better than SGD on the same episodes", above=0.0)
 
 # By optimizer: the accuracy as printed and, for Pattern Search, what it is above SGD's, errors combined as independent.
-_CIFAR_FS = {"SGD": "68.35±0.46", "Pattern Search": "70.25±0.45 1.90±0.64"}
-_MINI_IMAGENET = {"SGD": "55.76±0.42", "Pattern Search": "58.53±0.41 2.77±0.59"}
+_CIFAR_FS: Mapping[Optimizer, str] = {"SGD": "68.35±0.46", "Pattern Search": "70.25±0.45 1.90±0.64"}
+_MINI_IMAGENET: Mapping[Optimizer, str] = {"SGD": "55.76±0.42", "Pattern Search": "58.53±0.41 2.77±0.59"}
 
 
-def _cells(printed: Mapping[str, str]) -> tuple[Cell, ...]:
-    """One row an optimizer and start."""
-    searched, solved = ("SGD", "Pattern Search"), ("ridge", "SVM")
-    by_start = {"PyTorch": searched, NOWHERE: solved, "cube": searched}
-    rows = [(1, optimizer, start) for start, optimizers in by_start.items() for optimizer in optimizers]
-    rows += [(5, optimizer, start) for shots, optimizer, start in rows if start != "cube"]
-    return tuple(_cell(*row, printed) for row in rows)
+_ROWS: tuple[tuple[int, Optimizer, Start], ...] = (
+    (1, "SGD", "PyTorch"),
+    (1, "Pattern Search", "PyTorch"),
+    (1, "ridge", NOWHERE),
+    (1, "SVM", NOWHERE),
+    (1, "SGD", "cube"),
+    (1, "Pattern Search", "cube"),
+    (5, "SGD", "PyTorch"),
+    (5, "Pattern Search", "PyTorch"),
+    (5, "ridge", NOWHERE),
+    (5, "SVM", NOWHERE),
+)
 
 
-def _cell(shots: int, optimizer: str, start: str, printed: Mapping[str, str]) -> Cell:
+def _cell(shots: int, optimizer: Optimizer, start: Start, printed: Mapping[Optimizer, str]) -> Cell[FewShotCell]:
     """The cell of one row: `1-shot/pattern`, say, or `1-shot/pattern/cube`."""
     compared = (ACCURACY,) if optimizer == "SGD" else (ACCURACY, GAIN)
     intervals = (INTERVAL,) if optimizer == "SGD" else (INTERVAL, GAIN_INTERVAL)
     is_printed = shots == 1 and optimizer in printed
     return Cell(
         name=f"{shots}-shot/{_NAMES[optimizer]}{'/cube' if start == 'cube' else ''}",
-        settings={"shots": shots, "optimizer": optimizer, "start": start},
+        settings=FewShotCell(shots=shots, optimizer=optimizer, start=start),
         measures=tuple(name for pair in zip(compared, intervals, strict=True) for name in pair),
         printed=printed_row(compared, printed[optimizer]) if is_printed else {},
         claims={GAIN: _BETTER} if is_printed and GAIN in compared else {},
     )
 
 
-def _scales(laptop: Mapping[str, Any], paper: Mapping[str, Any]) -> Mapping[str, Scale]:
-    smoke = {
-        "width": 1 / 16, "drop_rate": 0.0, "drop_size": 1, "images": 1800, "epochs": 2,
-        "recipe": {"batch_size": 32, "lr": 0.05, "flip": False}, "episodes": 20, "steps": 50,
-    }  # fmt: skip
-    heads = {"episodes": 600, "steps": 3000}
+def _scales(laptop: FewShotScale, paper: FewShotScale) -> Mapping[str, Scale]:
+    smoke = FewShotScale(
+        width=1 / 16, drop_rate=0.0, drop_size=1, images=1800, epochs=2,
+        recipe=FeatureTraining(batch_size=32, lr=0.05, flip=False), episodes=20, steps=50,
+    )  # fmt: skip
     return {
         "smoke": Scale(replicates=1, settings=smoke),
-        "laptop": Scale(replicates=1, settings={"drop_rate": 0.0, "drop_size": 1, **laptop, **heads}),
-        "paper": Scale(replicates=1, settings={"width": 1.0, **paper, **heads}),
+        "laptop": Scale(replicates=1, settings=laptop),
+        "paper": Scale(replicates=1, settings=paper),
     }
 
 
@@ -79,13 +87,16 @@ TABLE5 = Experiment(
     "not needed.",
     source="Chiang et al. 2023, Table 5, CIFAR-FS",
     data="digits",
-    cells=_cells(_CIFAR_FS),
+    cells=tuple(_cell(*row, _CIFAR_FS) for row in _ROWS),
     scales=_scales(
-        laptop={"width": 0.25, "images": 340_000, "epochs": 60, "recipe": {"batch_size": 128, "lr": 0.1}},
-        paper={
-            "drop_rate": 0.1, "drop_size": 2, "images": 3_840_000, "epochs": 100,
-            "recipe": {"batch_size": 64, "lr": 0.05},
-        },
+        laptop=FewShotScale(
+            width=0.25, drop_rate=0.0, drop_size=1, images=340_000, epochs=60,
+            recipe=FeatureTraining(batch_size=128, lr=0.1), episodes=600, steps=3000,
+        ),
+        paper=FewShotScale(
+            width=1.0, drop_rate=0.1, drop_size=2, images=3_840_000, epochs=100,
+            recipe=FeatureTraining(batch_size=64, lr=0.05), episodes=600, steps=3000,
+        ),
     ),
     run_cell=run_few_shot,
     row_labels=LABELS,
@@ -103,13 +114,16 @@ TABLE5_MINI_IMAGENET = Experiment(
     claim=TABLE5.claim,
     source="Chiang et al. 2023, Table 5, mini-ImageNet",
     data="digits",
-    cells=_cells(_MINI_IMAGENET),
+    cells=tuple(_cell(*row, _MINI_IMAGENET) for row in _ROWS),
     scales=_scales(
-        laptop={"width": 0.125, "images": 200_000, "epochs": 60, "recipe": {"batch_size": 128, "lr": 0.1}},
-        paper={
-            "drop_rate": 0.1, "drop_size": 5, "images": 3_840_000, "epochs": 100,
-            "recipe": {"batch_size": 64, "lr": 0.05},
-        },
+        laptop=FewShotScale(
+            width=0.125, drop_rate=0.0, drop_size=1, images=200_000, epochs=60,
+            recipe=FeatureTraining(batch_size=128, lr=0.1), episodes=600, steps=3000,
+        ),
+        paper=FewShotScale(
+            width=1.0, drop_rate=0.1, drop_size=5, images=3_840_000, epochs=100,
+            recipe=FeatureTraining(batch_size=64, lr=0.05), episodes=600, steps=3000,
+        ),
     ),
     run_cell=run_few_shot,
     row_labels=LABELS,

@@ -1,10 +1,18 @@
 """Table 6: Guess & Check on 16 images of MNIST as LeNet grows, with the cells that guessing leaves empty by splitting."""
 
-from goodminima.experiments.chiang2023.two_class import run_two_class, two_class_cell
+from goodminima.experiments.chiang2023.two_class import (
+    Method,
+    TwoClassCell,
+    TwoClassScale,
+    run_two_class,
+    two_class_cell,
+)
 from goodminima.experiments.experiment import Cell, Experiment, Scale
 from goodminima.experiments.paper_values import printed_row
+from goodminima.experiments.volume_estimates import Splitting
 from goodminima.search import bins
 
+_METHODS: tuple[Method, ...] = ("gc", "splitting")
 _BINS = bins((0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65))
 _SAMPLES = 16
 
@@ -21,7 +29,7 @@ _PRINTED = {
 }
 
 
-def _cell(width: float, method: str) -> Cell:
+def _cell(width: float, method: Method) -> Cell[TwoClassCell]:
     printed = printed_row(tuple(map(str, _BINS)), _PRINTED[width])
     return two_class_cell(_SAMPLES, method, _BINS, printed, name=f"w={width:g}/{method}", width=width)
 
@@ -33,30 +41,30 @@ TABLE6 = Experiment(
     "the volume.",
     source="Chiang et al. 2023, Table 6",
     data="digits",
-    cells=tuple(_cell(width, method) for width in _PRINTED for method in ("gc", "splitting")),
+    cells=tuple(_cell(width, method) for width in _PRINTED for method in _METHODS),
     scales={
         "smoke": Scale(
             replicates=1,
             cells=("w=0.3/gc", "w=0.3/splitting", "w=0.2/gc", "w=0.2/splitting"),
-            settings={
-                "wanted": 1, "keep": 4, "budget": 50_000,
-                "splitting": {"particles": 32, "sweeps": 1, "repeats": 1},
-            },
+            settings=TwoClassScale(
+                num_solutions=1, keep=4, budget=50_000,
+                splitting=Splitting(particles=32, sweeps=1, repeats=1),
+            ),
         ),
         "laptop": Scale(
             replicates=12,
-            settings={
-                "wanted": 1, "keep": 10, "budget": 1_000_000,
-                "splitting": {"particles": 128, "sweeps": 6, "repeats": 1},
-            },
+            settings=TwoClassScale(
+                num_solutions=1, keep=10, budget=1_000_000,
+                splitting=Splitting(particles=128, sweeps=6, repeats=1),
+            ),
             replicates_of={f"w={width:g}/splitting": 8 for width in _PRINTED},
         ),
         "paper": Scale(
             replicates=175,
-            settings={
-                "wanted": 10, "keep": 10, "budget": 10_000_000_000,
-                "splitting": {"particles": 256, "sweeps": 6, "repeats": 1},
-            },
+            settings=TwoClassScale(
+                num_solutions=10, keep=10, budget=10_000_000_000,
+                splitting=Splitting(particles=256, sweeps=6, repeats=1),
+            ),
             replicates_of={f"w={width:g}/splitting": 40 for width in _PRINTED},
         ),
     },

@@ -1,14 +1,24 @@
 """Table 2 beyond Guess & Check: volumes of 2 to 128 fitted images, and how uniformly drawn solutions generalise."""
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal, final
 
 import torch
 from torch import Tensor
 
-from goodminima.experiments.chiang2023.two_class import image_task, lenet_for, run_two_class, two_class_cell
+from goodminima.experiments.chiang2023.two_class import (
+    Training,
+    TwoClassCell,
+    TwoClassScale,
+    image_task,
+    lenet_for,
+    run_two_class,
+    two_class_cell,
+)
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Scale
-from goodminima.experiments.volume_estimates import VolumeEstimate, by_counting, by_splitting
+from goodminima.experiments.settings import Count, Settings
+from goodminima.experiments.volume_estimates import Splitting, VolumeEstimate, by_counting, by_splitting
 from goodminima.population import Population
 from goodminima.search import bins
 from goodminima.tasks import Task
@@ -19,20 +29,65 @@ TRAINED = (64, 128)
 _BINS = bins((0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65))  # Table 2's
 
 
-def run_beyond(cell: Cell, context: Context) -> Outcome:
-    """One task's volume and the accuracy of draws by one method; or that of trained nets, as in Table 2.
+Method = Literal["counting", "splitting"]
+_METHODS: tuple[Method, ...] = ("counting", "splitting")
 
-    Settings read from the scale: `budget` of guesses; `splitting`, arguments of `split_volume`; `keep` draws of each run
-    whose accuracy is taken; for SGD those of `run_two_class`.
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class VolumeCell(Settings):
+    """What a row sets whose volume is found; a row of trained nets sets what one of Table 2 does.
+
+    Args:
+        samples: Training images.
+        optimizer: The method, as the row is labelled.
+        method: How the volume is found.
+        edges: Of the loss bins that draws are sorted into, from the lowest up, nats; None for no bins.
     """
-    if cell.settings["method"] == "sgd":
-        return run_two_class(cell, context)
-    task, settings = image_task(context, num_samples=cell.settings["samples"]), context.scale_settings
-    net, seed, keep = lenet_for(task), context.key("volume", cell.name), settings["keep"]
-    if cell.settings["method"] == "counting":
-        measured = by_counting(net, task, context, seed=seed, budget=settings["budget"], keep=keep)
+
+    samples: Count
+    optimizer: str
+    method: Method
+    edges: tuple[float, ...] | None = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class VolumeScale(Settings):
+    """What a scale sets.
+
+    Args:
+        budget: Guesses, all of which are made.
+        keep: Draws whose accuracy is taken, of each run.
+        splitting: How volumes are split.
+        training: What Table 2 sets, for rows of trained nets; None where there are none.
+    """
+
+    budget: Count
+    keep: Count
+    splitting: Splitting
+    training: TwoClassScale | None = None
+
+    def check_cell(self, cell: VolumeCell | TwoClassCell) -> None:
+        """Raises ValueError where a row of trained nets lacks what it needs."""
+        if isinstance(cell, TwoClassCell):
+            if self.training is None:
+                raise ValueError("VolumeScale: a row of trained nets needs training")
+            self.training.check_cell(cell)
+
+
+def run_beyond(cell: Cell[VolumeCell | TwoClassCell], context: Context[VolumeScale]) -> Outcome:
+    """One task's volume and the accuracy of draws by one method; or that of trained nets, as in Table 2."""
+    settings, scale = cell.settings, context.scale_settings
+    if isinstance(settings, TwoClassCell):
+        assert scale.training is not None  # `VolumeScale.check_cell`
+        return run_two_class(cell.with_settings(settings), context.with_settings(scale.training))
+    task, seed = image_task(context, num_samples=settings.samples), context.key("volume", cell.name)
+    net = lenet_for(task)
+    if settings.method == "counting":
+        measured = by_counting(net, task, context, seed=seed, budget=scale.budget, keep=scale.keep)
     else:
-        measured = by_splitting(net, task, context, seed=seed, settings=settings["splitting"], keep=keep)
+        measured = by_splitting(net, task, context, seed=seed, splitting=scale.splitting, keep=scale.keep)
     return _outcome(cell, task, measured)
 
 
@@ -57,16 +112,18 @@ def _by_bin(draws: Population, accuracy: Tensor, task: Task) -> dict[str, float 
     return {name: float(accuracy[some].mean()) if some.any() else None for name, some in chosen.items()}
 
 
-def _cell(samples: int, method: str) -> Cell:
-    measures = ("log10 V", "test accuracy", *(map(str, _BINS) if samples in TRAINED else ()))
-    settings: dict[str, Any] = {"samples": samples, "optimizer": method, "method": method}
-    if samples in TRAINED:
-        settings["edges"] = (_BINS[0].loss_above, *(fits.loss_below for fits in _BINS))
-    return Cell(name=f"n={samples}/{method}", settings=settings, measures=measures)
+def _cell(samples: int, method: Method) -> Cell[VolumeCell]:
+    in_bins = samples in TRAINED
+    edges = (_BINS[0].loss_above, *(fits.loss_below for fits in _BINS)) if in_bins else None
+    return Cell(
+        name=f"n={samples}/{method}",
+        settings=VolumeCell(samples=samples, optimizer=method, method=method, edges=edges),
+        measures=("log10 V", "test accuracy", *(map(str, _BINS) if in_bins else ())),
+    )
 
 
 _CELLS = (
-    *(_cell(n, method) for n in COUNTED for method in ("counting", "splitting")),
+    *(_cell(n, method) for n in COUNTED for method in _METHODS),
     *(cell for n in TRAINED for cell in (_cell(n, "splitting"), two_class_cell(n, "sgd", _BINS, {}))),
 )
 BEYOND_GUESSING = Experiment(
@@ -82,25 +139,27 @@ BEYOND_GUESSING = Experiment(
         "smoke": Scale(
             replicates=1,
             cells=("n=2/counting", "n=2/splitting", "n=4/counting", "n=4/splitting"),
-            settings={
-                "budget": 20_000, "keep": 16, "splitting": {"particles": 64, "sweeps": 1, "repeats": 2},
-            },
+            settings=VolumeScale(
+                budget=20_000, keep=16, splitting=Splitting(particles=64, sweeps=1, repeats=2)
+            ),
         ),
         "laptop": Scale(
             replicates=2,
-            settings={
-                "budget": 10_000_000, "keep": 64, "wanted": 20, "lenet_lr": 1e-3,
-                "members": {"sgd": 128}, "member_images": {"sgd": 128_000},
-                "splitting": {"particles": 256, "sweeps": 6, "repeats": 5},
-            },
+            settings=VolumeScale(
+                budget=10_000_000, keep=64, splitting=Splitting(particles=256, sweeps=6, repeats=5),
+                training=TwoClassScale(
+                    num_solutions=20, keep=64, lenet_lr=1e-3, sgd=Training(members=128, member_images=128_000)
+                ),
+            ),
         ),
         "paper": Scale(
             replicates=20,
-            settings={
-                "budget": 1_000_000_000, "keep": 256, "wanted": 100, "lenet_lr": 1e-3,
-                "members": {"sgd": 256}, "member_images": {"sgd": 10**6},
-                "splitting": {"particles": 1024, "sweeps": 12, "repeats": 5},
-            },
+            settings=VolumeScale(
+                budget=1_000_000_000, keep=256, splitting=Splitting(particles=1024, sweeps=12, repeats=5),
+                training=TwoClassScale(
+                    num_solutions=100, keep=256, lenet_lr=1e-3, sgd=Training(members=256, member_images=10**6)
+                ),
+            ),
         ),
     },
     run_cell=run_beyond,

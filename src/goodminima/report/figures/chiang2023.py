@@ -39,9 +39,9 @@ def wedge(experiment: Experiment, results: "Results") -> Figure:
 
 def boundaries(experiment: Experiment, results: "Results") -> Figure:
     """Nine decision boundaries per cell: replicates and in them optimizers down, the other label across."""
-    methods = list(dict.fromkeys(cell.settings["optimizer"] for cell in results.cells))
+    methods = list(dict.fromkeys(cell.settings.optimizer for cell in results.cells))
     label = next(name for name in experiment.row_labels if name != "optimizer")
-    levels = list(dict.fromkeys(cell.settings[label] for cell in results.cells))
+    levels = list(dict.fromkeys(getattr(cell.settings, label) for cell in results.cells))
     stored = {
         cell.name: {r.identity.replicate: r.outcome for r in results.replicates[cell.name]} for cell in results.cells
     }
@@ -50,11 +50,13 @@ def boundaries(experiment: Experiment, results: "Results") -> Figure:
     figure = plt.figure(figsize=(2.3 * len(levels), 2.55 * rows), layout="constrained")
     grid = figure.subfigures(rows, len(levels), squeeze=False, wspace=0.03, hspace=0.03)
     for cell in results.cells:
-        row, column = methods.index(cell.settings["optimizer"]), levels.index(cell.settings[label])
+        row, column = methods.index(cell.settings.optimizer), levels.index(getattr(cell.settings, label))
         for replicate in range(replicates):
             panel = grid[replicate * len(methods) + row, column]
             which = f", sample {replicate}" if replicates > 1 else ""
-            panel.suptitle(f"{cell.settings['optimizer']}, {cell.settings[label]} {_NOUNS[label]}{which}", fontsize=7.5)
+            panel.suptitle(
+                f"{cell.settings.optimizer}, {getattr(cell.settings, label)} {_NOUNS[label]}{which}", fontsize=7.5
+            )
             _nine(panel, stored[cell.name].get(replicate))
     return figure
 
@@ -85,7 +87,7 @@ def _scatter(ax: Axes, arrays: Mapping[str, np.ndarray], *, size: float) -> None
 
 def accuracy_by_loss(experiment: Experiment, results: "Results") -> Figure:
     """Test accuracy against the loss bin, a panel per sample count: ours with error bars, the paper's dashed."""
-    counts = sorted({cell.settings["samples"] for cell in results.cells})
+    counts = sorted({cell.settings.samples for cell in results.cells})
     figure, axes = plt.subplots(
         1,
         len(counts),
@@ -96,9 +98,9 @@ def accuracy_by_loss(experiment: Experiment, results: "Results") -> Figure:
     )
     for ax, count in zip(axes[0], counts, strict=True):
         for cell in results.cells:
-            if cell.settings["samples"] == count:
+            if cell.settings.samples == count:
                 _line_of(ax, cell, results)
-        edges = next(cell for cell in results.cells if cell.settings["samples"] == count).settings["edges"]
+        edges = next(cell for cell in results.cells if cell.settings.samples == count).settings.edges
         ax.set_title(f"{count} training images", fontsize=10)
         ax.set_xticks(edges[::2])
         ax.set_xlabel("normalised training loss")
@@ -112,9 +114,9 @@ def accuracy_by_loss(experiment: Experiment, results: "Results") -> Figure:
 
 
 def _line_of(ax: Axes, cell: Cell, results: "Results") -> None:
-    kind = "Linear" if cell.settings["net"] == "Linear" else cell.settings["optimizer"]
+    kind = "Linear" if cell.settings.net == "Linear" else cell.settings.optimizer
     name = "linear model" if kind == "Linear" else f"LeNet, {kind}"
-    edges = np.array(cell.settings["edges"])
+    edges = np.array(cell.settings.edges)
     middles = (edges[:-1] + edges[1:]) / 2
     summaries = [results.summary(cell, measure) for measure in cell.measures]
     ours = np.array([np.nan if s.mean is None else 100 * s.mean for s in summaries])
@@ -128,7 +130,7 @@ def paired_episodes(experiment: Experiment, results: "Results") -> Figure:
     """How much more than SGD Pattern Search gets right, episode by episode; with the mean, and its 95 % interval."""
     gains = {
         cell: 100 * np.concatenate([each.arrays["accuracy"] - each.arrays["sgd"] for each in results.outcomes(cell)])
-        for cell in (each.name for each in results.cells if each.settings["optimizer"] == "Pattern Search")
+        for cell in (each.name for each in results.cells if each.settings.optimizer == "Pattern Search")
         if results.outcomes(cell)
     }
     figure, axes = plt.subplots(
@@ -144,7 +146,7 @@ def paired_episodes(experiment: Experiment, results: "Results") -> Figure:
     bins = [_QUESTION * (number - 0.5) for number in range(-most, most + 2)]  # one number of questions each
     settings = {cell.name: cell.settings for cell in results.cells}
     for ax, (cell, values) in zip(axes[0], gains.items(), strict=False):
-        ax.set_title(f"{settings[cell]['shots']}-shot, start: {settings[cell]['start']}", fontsize=10)
+        ax.set_title(f"{settings[cell].shots}-shot, start: {settings[cell].start}", fontsize=10)
         _gains(ax, values, bins=bins)
     figure.supxlabel("Pattern Search less SGD on the same episode [points of accuracy]", fontsize=9)
     axes[0, 0].set_ylabel("episodes")

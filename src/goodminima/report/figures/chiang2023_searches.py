@@ -26,12 +26,12 @@ def searches(experiment: Experiment, results: "Results") -> Figure:
     """Test accuracy against the number of images; then loss, acceptance and radius along every search."""
     figure, axes = plt.subplots(1, 4, figsize=(15, 3.9), layout="constrained")
     _ends(axes[0], results)
-    counts = sorted({cell.settings["samples"] for cell in results.cells})
+    counts = sorted({cell.settings.samples for cell in results.cells})
     shades = plt.get_cmap("viridis")(np.linspace(0.05, 0.85, len(counts)))
     for ax, curve in zip(axes[1:], _CURVES, strict=True):
         for cell in results.cells:
-            if cell.settings["optimizer"] in _LINES:
-                _courses(ax, cell, results, curve, shades[counts.index(cell.settings["samples"])])
+            if cell.settings.optimizer in _LINES:
+                _courses(ax, cell, results, curve, shades[counts.index(cell.settings.samples)])
         ax.set(xscale="log", xlabel="candidates tried")
         ax.set_xlim(left=_FIRST)
         ax.grid(alpha=0.25)
@@ -41,7 +41,7 @@ def searches(experiment: Experiment, results: "Results") -> Figure:
     handles = [
         Line2D([], [], color=shade, lw=2, label=f"{n:,} images") for n, shade in zip(counts, shades, strict=True)
     ]
-    kinds = {cell.settings["optimizer"] for cell in results.cells} & set(_LINES)
+    kinds = {cell.settings.optimizer for cell in results.cells} & set(_LINES)
     handles += [Line2D([], [], color="black", ls=_LINES[kind], label=kind) for kind in sorted(kinds)]
     axes[3].legend(handles=handles, frameon=False, fontsize=8, loc="lower left")
     return figure
@@ -50,14 +50,14 @@ def searches(experiment: Experiment, results: "Results") -> Figure:
 def _ends(ax: Axes, results: "Results") -> None:
     kinds = [kind for base in _COLOURS for kind in (base, base + _EARLY)]
     for number, kind in enumerate(kinds):
-        cells = [cell for cell in results.cells if cell.settings["optimizer"] == kind]
+        cells = [cell for cell in results.cells if cell.settings.optimizer == kind]
         if not cells:
             continue
         colour, early = _COLOURS[kind.removesuffix(_EARLY)], kind.endswith(_EARLY)
         line, filling = ("none", "white") if early else ("-", colour)
         shift = 1.035 ** (number - 2)  # side by side, or the bars would hide each other
         summaries = [results.summary(cell, cell.measures[0]) for cell in cells]
-        x = np.array([cell.settings["samples"] for cell in cells])
+        x = np.array([cell.settings.samples for cell in cells])
         mean = np.array([np.nan if s.mean is None else 100 * s.mean for s in summaries])
         error = np.array([0.0 if s.standard_error is None else 100 * s.standard_error for s in summaries])
         ax.errorbar(
@@ -79,14 +79,14 @@ def _ends(ax: Axes, results: "Results") -> None:
     handles.append(Line2D([], [], color="black", marker="_", ms=11, mew=1.5, ls="none"))
     ax.legend(handles, [*labels, "as printed in the paper"], frameon=False, fontsize=8, loc="lower right")
     ax.set(xscale="log", xlabel="training images", ylabel="test accuracy [%]", title="where they end")
-    ticks = sorted({cell.settings["samples"] for cell in results.cells})
+    ticks = sorted({cell.settings.samples for cell in results.cells})
     ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks], minor=False)
     ax.minorticks_off()
     ax.grid(alpha=0.25)
 
 
 def _courses(ax: Axes, cell: Cell, results: "Results", curve: str, colour: tuple[float, ...]) -> None:
-    style = _LINES[cell.settings["optimizer"]]
+    style = _LINES[cell.settings.optimizer]
     for outcome in results.outcomes(cell.name):
         candidates, steps = outcome.arrays["candidates"], outcome.arrays["steps"]
         later = candidates >= _FIRST

@@ -30,9 +30,9 @@ def slab_volumes(experiment: Experiment, results: "Results") -> Figure:
     _boundary(zigzag, results, [f"zig-zag/biases/{method}" for method in ("counting", "splitting")])
     linear.set_title("linear, without hidden biases", fontsize=10)
     zigzag.set_title("zig-zag, with hidden biases", fontsize=10)
-    rows = list(dict.fromkeys((cell.settings["boundary"], cell.settings["hidden biases"]) for cell in results.cells))
+    rows = list(dict.fromkeys((cell.settings.boundary, cell.settings.hidden_biases) for cell in results.cells))
     for cell in results.cells:
-        row = rows.index((cell.settings["boundary"], cell.settings["hidden biases"]))
+        row = rows.index((cell.settings.boundary, cell.settings.hidden_biases))
         _volume_bar(volumes, cell, results, row)
     names = [f"{boundary},\nhidden biases: {biases}" for boundary, biases in rows]
     volumes.set_yticks(range(len(rows)), names, fontsize=8)
@@ -68,7 +68,7 @@ def _boundary(ax: Axes, results: "Results", names: Iterable[str]) -> None:
 
 
 def _volume_bar(ax: Axes, cell: Cell, results: "Results", row: int) -> None:
-    method = cell.settings["method"]
+    method = cell.settings.method
     if method == "proof":
         ax.text(0.03, row + 0.3, "empty: proved", transform=ax.get_yaxis_transform(), fontsize=8, color=GREY)
         return
@@ -97,9 +97,9 @@ def accuracy_by_width(experiment: Experiment, results: "Results") -> Figure:
     panels = list(axes.flat)
     for measure, ax in zip(bins, panels, strict=False):
         for method in ("G&C", "splitting"):
-            cells = [cell for cell in results.cells if cell.settings["optimizer"] == method]
-            _accuracies(ax, [(cell.settings["width"], cell, measure) for cell in cells], results, method)
-        printed = [(c.settings["width"], c.printed[measure]) for c in results.cells if measure in c.printed]
+            cells = [cell for cell in results.cells if cell.settings.optimizer == method]
+            _accuracies(ax, [(cell.settings.width, cell, measure) for cell in cells], results, method)
+        printed = [(c.settings.width, c.printed[measure]) for c in results.cells if measure in c.printed]
         ax.plot(*zip(*((x, 100 * p.mean) for x, p in printed), strict=True), color=GREY, ls="--", lw=1, label="paper")
         ax.set_title(f"loss in {measure}", fontsize=9)
         ax.set_ylim(60, 100)
@@ -125,8 +125,8 @@ def _accuracies(ax: Axes, points: list[tuple[float, Cell, str]], results: "Resul
 
 def _bin_volumes(ax: Axes, results: "Results") -> None:
     """log10 V of each bin against the width by splitting: mean over runs, hollow where one stopped mixing."""
-    cells = [cell for cell in results.cells if cell.settings["optimizer"] == "splitting"]
-    stored = {cell.settings["width"]: results.outcomes(cell.name) for cell in cells if results.outcomes(cell.name)}
+    cells = [cell for cell in results.cells if cell.settings.optimizer == "splitting"]
+    stored = {cell.settings.width: results.outcomes(cell.name) for cell in cells if results.outcomes(cell.name)}
     measures = cells[0].measures if cells else ()
     colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(measures)))
     for number, (measure, colour) in enumerate(zip(measures, colours, strict=True)):
@@ -147,8 +147,8 @@ def _mean_log10(outcomes: Sequence[Outcome], number: int) -> tuple[float, bool]:
 
 def accuracy_by_sampling(experiment: Experiment, results: "Results") -> Figure:
     """Test accuracy against the loss bin, a panel per sample count and method, a colour per prior; the paper's dashed."""
-    panels = list(dict.fromkeys((cell.settings["samples"], cell.settings["optimizer"]) for cell in results.cells))
-    priors = list(dict.fromkeys(cell.settings["sampling"] for cell in results.cells))
+    panels = list(dict.fromkeys((cell.settings.samples, cell.settings.optimizer) for cell in results.cells))
+    priors = list(dict.fromkeys(cell.settings.sampling for cell in results.cells))
     shape = (1, len(panels))
     figure, axes = plt.subplots(
         *shape, figsize=(1.2 + 3.0 * len(panels), 3.6), layout="constrained", sharey=True, squeeze=False
@@ -157,8 +157,8 @@ def accuracy_by_sampling(experiment: Experiment, results: "Results") -> Figure:
         ax.set_title(f"{samples} training images, {method}", fontsize=9)
         ax.set_xlabel("normalised training loss")
         for cell in results.cells:
-            if (cell.settings["samples"], cell.settings["optimizer"]) == (samples, method):
-                prior = cell.settings["sampling"]
+            if (cell.settings.samples, cell.settings.optimizer) == (samples, method):
+                prior = cell.settings.sampling
                 _by_loss(ax, cell, results, colour=COLOURS[priors.index(prior)], name=prior)
         ax.grid(alpha=0.25)
     axes[0, 0].set_ylabel("test accuracy [%]")
@@ -170,7 +170,7 @@ def accuracy_by_sampling(experiment: Experiment, results: "Results") -> Figure:
 
 def _by_loss(ax: Axes, cell: Cell, results: "Results", *, colour: str, name: str, ls: str = "-") -> None:
     """A cell's accuracies against the middles of its loss bins, and the printed ones dashed."""
-    edges = np.array(cell.settings["edges"])
+    edges = np.array(cell.settings.edges)
     middles = (edges[:-1] + edges[1:]) / 2
     summaries = [results.summary(cell, measure) for measure in cell.measures[-len(middles) :]]
     ours = np.array([np.nan if s.mean is None else 100 * s.mean for s in summaries])
@@ -185,23 +185,23 @@ def volume_by_samples(experiment: Experiment, results: "Results") -> Figure:
     """Volumes and accuracies of all that fit against the sample count; and accuracies by loss, draws beside SGD."""
     figure, (volumes, accuracies, by_loss) = plt.subplots(1, 3, figsize=(11.4, 3.7), layout="constrained")
     for method, shift in (("counting", 0.96), ("splitting", 1.04)):
-        cells = [cell for cell in results.cells if cell.settings["method"] == method]
+        cells = [cell for cell in results.cells if cell.settings.method == method]
         for cell in cells:
             for outcome in results.outcomes(cell.name):
-                _upright(volumes, cell.settings["samples"] * shift, outcome.arrays["interval"], _METHODS[method])
-        points = [(cell.settings["samples"] * shift, cell, "test accuracy") for cell in cells]
+                _upright(volumes, cell.settings.samples * shift, outcome.arrays["interval"], _METHODS[method])
+        points = [(cell.settings.samples * shift, cell, "test accuracy") for cell in cells]
         _accuracies(accuracies, points, results, method)
         volumes.plot([], [], "o", ms=4, color=_METHODS[method], label=f"{method}, 95 % interval")
     for ax in (volumes, accuracies):
         ax.set_xscale("log", base=2)
         ax.set_xlabel("training images")
-        counts = sorted({cell.settings["samples"] for cell in results.cells})
+        counts = sorted({cell.settings.samples for cell in results.cells})
         ax.set_xticks(counts, [str(count) for count in counts])
     for cell in results.cells:
-        if "edges" in cell.settings:
-            name = f"{cell.settings['optimizer']}, {cell.settings['samples']} images"
-            ls = "-" if cell.settings["samples"] == 128 else ":"
-            _by_loss(by_loss, cell, results, colour=_METHODS[cell.settings["optimizer"]], name=name, ls=ls)
+        if cell.settings.edges is not None:
+            name = f"{cell.settings.optimizer}, {cell.settings.samples} images"
+            ls = "-" if cell.settings.samples == 128 else ":"
+            _by_loss(by_loss, cell, results, colour=_METHODS[cell.settings.optimizer], name=name, ls=ls)
     volumes.set_ylabel("log10 of the volume of all that fit; triangles: bounds")
     accuracies.set_ylabel("test accuracy of draws [%]")
     by_loss.set_xlabel("normalised training loss")
