@@ -74,9 +74,10 @@ def test_entries_share_their_trainings(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_replicates_learn_from_other_images_and_starts() -> None:
-    from goodminima.experiments.liu2020.trainings import SMALL, Trainings
+    from goodminima.experiments.liu2020.trainings import SMALL, SMOKE, Trainings
 
-    first, second = (Trainings(context=context_of(TABLE2, replicate=number), net=SMALL) for number in (0, 1))
+    contexts = (context_of(TABLE2, replicate=number) for number in (0, 1))
+    first, second = (Trainings(context=context, setting=SMOKE, net=SMALL) for context in contexts)
     assert not np.array_equal(first.task.train.x, second.task.train.x)
     assert np.array_equal(first.task.test.x, second.task.test.x)
     weights = [next(trainings.start.parameters()).detach().numpy() for trainings in (first, second)]
@@ -99,8 +100,8 @@ def test_the_shape_of_figure4(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_paper_runs_on_its_four_nets_runs_on_one_small_net_here() -> None:
     for experiment in of_paper("liu2020"):
         if "net" in experiment.row_labels:
-            assert {cell.settings["net"] for cell in experiment.cells_at("laptop")} == {"SmallConv"}
-            assert {cell.settings["net"] for cell in experiment.cells_at("paper")} == set(PAPER_NETS)
+            assert {cell.settings.net for cell in experiment.cells_at("laptop")} == {"SmallConv"}
+            assert {cell.settings.net for cell in experiment.cells_at("paper")} == set(PAPER_NETS)
 
 
 def test_the_four_settings_of_figure1_share_points_and_random_labels(tmp_path: Path) -> None:

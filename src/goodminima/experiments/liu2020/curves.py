@@ -1,46 +1,48 @@
 """Figures 2 and 3: accuracies while vanilla and SOTA SGD train, from both starts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Outcome
-from goodminima.experiments.liu2020.per_net import for_each_data_set, model_cells, trainings_of
+from goodminima.experiments.liu2020.per_net import (
+    ModelCell,
+    TrainingsScale,
+    for_each_data_set,
+    model_cells,
+    trainings_of,
+)
 from goodminima.experiments.liu2020.table2 import SAME, SIGNIFICANT
+from goodminima.experiments.liu2020.trainings import Model
 from goodminima.train import Fit
 
 TRAIN, EPOCHS, SPEED = "train accuracy", "epochs to 100 %", "epochs, adversarial / random"
 TEST, LOST = "test accuracy", "lost to the start"
 
 
-def run_train_curve(cell: Cell, context: Context) -> Outcome:
-    """Training accuracy of one model, epoch by epoch, and how soon it was 100 %.
-
-    Settings read from the scale: `setting` of the trainings.
-    """
-    trainings, model = trainings_of(cell, context), cell.settings["model"]
+def run_train_curve(cell: Cell[ModelCell], context: Context[TrainingsScale]) -> Outcome:
+    """Training accuracy of one model, epoch by epoch, and how soon it was 100 %."""
+    trainings, model = trainings_of(cell, context), cell.settings.model
     found = trainings.model(model)
     values: dict[str, float | None] = {TRAIN: found.last.train_accuracy, EPOCHS: _epochs_to_fit(found)}
     notes = [f"not at 100 % after {found.last.number} epochs"] if values[EPOCHS] is None else []
     if SPEED in cell.measures:
-        slow, fast = values[EPOCHS], _epochs_to_fit(trainings.model(_from_random(model)))
+        slow, fast = values[EPOCHS], _epochs_to_fit(trainings.model(_FROM_RANDOM[model]))
         values[SPEED] = slow / fast if slow and fast else None
         notes += [each for each in ("not at 100 % from random" if fast is None else "", trainings.note()) if each]
     arrays = {"epochs": found.epochs.astype(np.float32), "accuracy": found.train_accuracy}
     return Outcome(values=values, arrays=arrays, note="; ".join(notes))
 
 
-def run_test_curve(cell: Cell, context: Context) -> Outcome:
-    """Test accuracy of one model, epoch by epoch, and what it lost to an adversarial start.
-
-    Settings read from the scale: `setting` of the trainings.
-    """
-    trainings, model = trainings_of(cell, context), cell.settings["model"]
+def run_test_curve(cell: Cell[ModelCell], context: Context[TrainingsScale]) -> Outcome:
+    """Test accuracy of one model, epoch by epoch, and what it lost to an adversarial start."""
+    trainings, model = trainings_of(cell, context), cell.settings.model
     found = trainings.model(model)
     values: dict[str, float | None] = {TEST: float(found.test_accuracy[-1])}
     note = ""
     if LOST in cell.measures:
-        values[LOST] = float(trainings.model(_from_random(model)).test_accuracy[-1]) - float(found.test_accuracy[-1])
+        values[LOST] = float(trainings.model(_FROM_RANDOM[model]).test_accuracy[-1]) - float(found.test_accuracy[-1])
         note = trainings.note()
     arrays = {"epochs": found.epochs.astype(np.float32), "accuracy": found.test_accuracy}
     return Outcome(values=values, arrays=arrays, note=note)
@@ -52,10 +54,7 @@ def _epochs_to_fit(found: Fit) -> float | None:
     return float(fitted[0]) if len(fitted) else None
 
 
-def _from_random(model: str) -> str:
-    return model.replace("adv", "rand")
-
-
+_FROM_RANDOM: Mapping[Model, Model] = {"V-adv": "V-rand", "S-adv": "S-rand"}
 _SAID = {"V": "vanilla", "S": "SOTA"}
 
 

@@ -1,14 +1,16 @@
 """Figure 1: the phenomenon in the plane, four ways to train one small net on two Gaussians."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal, final
 
 import numpy as np
 from torch import nn
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.liu2020.per_net import SOURCE
+from goodminima.experiments.settings import Settings
 from goodminima.experiments.shared_trainings import images_told, shared_training
 from goodminima.landscape import Regions, boundary_distances, decision_regions, parameters_of
 from goodminima.nets import MLP
@@ -44,7 +46,25 @@ LENGTH, MARGIN, SHARE, REGIONS, FITS = (
 LONGER, NEARER = "length / random start's", "margin / random start's"
 
 
-def run_setting(cell: Cell, context: Context) -> Outcome:
+@final
+@dataclass(frozen=True, kw_only=True)
+class ToyCell(Settings):
+    """What a row sets.
+
+    Args:
+        setting: As the row is labelled.
+        start: PyTorch's initialisation, or the net that has learned random labels.
+        labels: What the net is fitted to.
+        regularised: Whether augmentation and l2 help.
+    """
+
+    setting: str
+    start: Literal["random", "adversarial"]
+    labels: Literal["true", "random"]
+    regularised: bool
+
+
+def run_setting(cell: Cell[ToyCell], context: Context) -> Outcome:
     """One net, trained in one of the four ways; its boundary is measured, and kept for the picture."""
     task, start = two_gaussians(seed=context.key("points")), start_of(context)
     net, fitted_to = _trained(cell, context, task, start)
@@ -82,16 +102,16 @@ def start_of(context: Context) -> nn.Module:
     return Population(net, draw).member(0)
 
 
-def _trained(cell: Cell, context: Context, task: Task, start: nn.Module) -> tuple[nn.Module, Task]:
+def _trained(cell: Cell[ToyCell], context: Context, task: Task, start: nn.Module) -> tuple[nn.Module, Task]:
     """The net, and the task whose training points it was to fit."""
-    if cell.settings["start"] == "random":
+    if cell.settings.start == "random":
         return _of_true_labels(context, task, start, regularised=False), task
     labels = with_random_labels(task.train, num_classes=2, seed=context.key("labels"))
     shuffled = replace(task, train=labels)
     memorised = fit_random_labels(start, shuffled, context)
-    if cell.settings["labels"] == "random":
+    if cell.settings.labels == "random":
         return memorised, shuffled
-    return _of_true_labels(context, task, memorised, regularised=cell.settings["regularised"]), task
+    return _of_true_labels(context, task, memorised, regularised=cell.settings.regularised), task
 
 
 def fit_random_labels(start: nn.Module, task: Task, context: Context) -> nn.Module:
@@ -132,9 +152,8 @@ def _of_true_labels(context: Context, task: Task, start: nn.Module, *, regularis
     ).net
 
 
-def _cell(name: str, setting: str, *, start: str, labels: str, regularised: bool, claims: dict[str, Claim]) -> Cell:
-    settings = {"setting": setting, "start": start, "labels": labels, "regularised": regularised}
-    fits = {FITS: Claim(f"{setting}: all training points are right", above=0.9999)}
+def _cell(name: str, settings: ToyCell, claims: dict[str, Claim]) -> Cell[ToyCell]:
+    fits = {FITS: Claim(f"{settings.setting}: all training points are right", above=0.9999)}
     own = (LENGTH, MARGIN, SHARE, REGIONS, FITS)
     measures = (*own, *[measure for measure in claims if measure not in own])
     return Cell(name=name, settings=settings, measures=measures, claims=fits | claims)
@@ -149,10 +168,7 @@ FIGURE1 = Experiment(
     cells=(
         _cell(
             "random",
-            "random start, true labels",
-            start="random",
-            labels="true",
-            regularised=False,
+            ToyCell(setting="random start, true labels", start="random", labels="true", regularised=False),
             claims={
                 LENGTH: Claim("near the straight line: length of the boundary over its", below=1.5),
                 SHARE: Claim("near the maximum margin: share of the largest possible", above=0.5),
@@ -160,10 +176,7 @@ FIGURE1 = Experiment(
         ),
         _cell(
             "random-labels",
-            "random start, random labels",
-            start="adversarial",
-            labels="random",
-            regularised=False,
+            ToyCell(setting="random start, random labels", start="adversarial", labels="random", regularised=False),
             claims={
                 LENGTH: Claim("extremely complex: length of the boundary over the straight one's", above=4.0),
                 MARGIN: Claim("minuscule margin, in standard deviations of a class", below=0.05),
@@ -171,10 +184,7 @@ FIGURE1 = Experiment(
         ),
         _cell(
             "adversarial",
-            "random labels, then true labels",
-            start="adversarial",
-            labels="true",
-            regularised=False,
+            ToyCell(setting="random labels, then true labels", start="adversarial", labels="true", regularised=False),
             claims={
                 LONGER: Claim("unnaturally complex: length of the boundary over that from the random start", above=1.0),
                 NEARER: Claim("small margin: over that from the random start", below=1.0),
@@ -182,10 +192,12 @@ FIGURE1 = Experiment(
         ),
         _cell(
             "adversarial-regularised",
-            "random labels, then true labels with augmentation and l2",
-            start="adversarial",
-            labels="true",
-            regularised=True,
+            ToyCell(
+                setting="random labels, then true labels with augmentation and l2",
+                start="adversarial",
+                labels="true",
+                regularised=True,
+            ),
             claims={
                 LENGTH: Claim("straight again: length of the boundary over the straight one's", below=1.5),
                 SHARE: Claim("maximum margin again: share of the largest possible", above=0.5),

@@ -1,25 +1,77 @@
 """Figure 4: the replication factor R of the adversarial start."""
 
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, final
+
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome
 from goodminima.experiments.liu2020.per_net import SOURCE
+from goodminima.experiments.liu2020.recipes import Mode
 from goodminima.experiments.liu2020.table2 import SAME, SIGNIFICANT
-from goodminima.experiments.liu2020.trainings import Trainings, scales
+from goodminima.experiments.liu2020.trainings import (
+    LAPTOP,
+    SMALL,
+    SMOKE,
+    Net,
+    Setting,
+    Trainings,
+    paper_setting,
+    scales,
+)
+from goodminima.experiments.settings import Settings
 
-VANILLA, SOTA = "vanilla", "SOTA"
+VANILLA: Mode = "vanilla"
+SOTA: Mode = "SOTA"
 LOST, BENT, FLAT = "vanilla lost at the largest R", "vanilla lost a copy, first less later", "SOTA lost, mean over R"
 _GRID = (0, 1, 3, 5, 10)
-_SHAPE = "all R"
 
 
-def run_replicas(cell: Cell, context: Context) -> Outcome:
-    """Test accuracy of vanilla and SOTA SGD from a start that knows R copies of each image; 0 is the random start.
+@final
+@dataclass(frozen=True, kw_only=True)
+class ReplicasCell(Settings):
+    """What a row sets.
 
-    Settings read from the scale: `setting` of the trainings, `net`, `grid` of R.
+    Args:
+        R: The paper's R: copies of each image that the start knows random labels of; 0 for the random start. "all" for
+            what the scale's whole grid shows.
     """
-    trainings = Trainings(context=context, net=context.scale_settings["net"])
-    if cell.name != _SHAPE:
-        return Outcome(values={mode: _accuracy(trainings, mode, cell.settings["R"]) for mode in (VANILLA, SOTA)})
-    grid: tuple[int, ...] = context.scale_settings["grid"]
+
+    R: int | Literal["all"]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.R != "all" and self.R < 0:
+            raise ValueError(f"ReplicasCell: R must be at least 0, got {self.R}")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ReplicasScale(Settings):
+    """What a scale sets.
+
+    Args:
+        setting: Of the trainings.
+        net: What is trained.
+        grid: Every R of the row over all of them, from 0 up.
+    """
+
+    setting: Setting
+    net: Net
+    grid: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.grid) < 3 or self.grid[0] != 0 or any(less >= more for less, more in pairwise(self.grid)):
+            raise ValueError(f"ReplicasScale: grid must be 0 and at least two more, increasing, got {self.grid}")
+
+
+def run_replicas(cell: Cell[ReplicasCell], context: Context[ReplicasScale]) -> Outcome:
+    """Test accuracy of vanilla and SOTA SGD from a start that knows R copies of each image; 0 is the random start."""
+    scale = context.scale_settings
+    trainings, copies = Trainings(context=context, setting=scale.setting, net=scale.net), cell.settings.R
+    if copies != "all":
+        return Outcome(values={mode: _accuracy(trainings, mode, copies) for mode in (VANILLA, SOTA)})
+    grid = scale.grid
     vanilla, sota = ({copies: _accuracy(trainings, mode, copies) for copies in grid} for mode in (VANILLA, SOTA))
     none, middle, most = grid[0], grid[len(grid) // 2], grid[-1]
     early = (vanilla[none] - vanilla[middle]) / (middle - none)
@@ -28,15 +80,15 @@ def run_replicas(cell: Cell, context: Context) -> Outcome:
     return Outcome(values={LOST: vanilla[none] - vanilla[most], BENT: early - late, FLAT: sum(lost) / len(lost)})
 
 
-def _accuracy(trainings: Trainings, mode: str, copies: int) -> float:
+def _accuracy(trainings: Trainings, mode: Mode, copies: int) -> float:
     found = trainings.fitted(mode, "adversarial", copies) if copies else trainings.fitted(mode, "random")
     return float(found.test_accuracy[-1])
 
 
-def _cells() -> tuple[Cell, ...]:
+def _cells() -> tuple[Cell[ReplicasCell], ...]:
     shape = Cell(
-        name=_SHAPE,
-        settings={"R": "all"},
+        name="all R",
+        settings=ReplicasCell(R="all"),
         measures=(LOST, BENT, FLAT),
         claims={
             LOST: Claim("vanilla SGD degrades with R: test accuracy lost from R = 0 to the largest", above=SIGNIFICANT),
@@ -44,7 +96,7 @@ def _cells() -> tuple[Cell, ...]:
             FLAT: Claim("SOTA SGD stays unaffected by R: mean accuracy lost", above=-SAME, below=SAME),
         },
     )
-    rows = (Cell(name=f"R={copies}", settings={"R": copies}, measures=(VANILLA, SOTA)) for copies in _GRID)
+    rows = (Cell(name=f"R={copies}", settings=ReplicasCell(R=copies), measures=(VANILLA, SOTA)) for copies in _GRID)
     return (*rows, shape)
 
 
@@ -55,7 +107,11 @@ FIGURE4 = Experiment(
     source=f"{SOURCE}, Figure 4",
     data="digits",
     cells=_cells(),
-    scales=scales(laptop_settings={"grid": _GRID}, smoke_settings={"grid": (0, 1, 3)}),
+    scales=scales(
+        smoke=ReplicasScale(setting=SMOKE, net=SMALL, grid=(0, 1, 3)),
+        laptop=ReplicasScale(setting=LAPTOP, net=SMALL, grid=_GRID),
+        paper=ReplicasScale(setting=paper_setting("cifar10"), net="ResNet18", grid=_GRID),
+    ),
     run_cell=run_replicas,
     row_labels=("R",),
     picture="replicas",

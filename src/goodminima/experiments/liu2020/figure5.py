@@ -6,7 +6,14 @@ from typing import Any
 from torch import nn
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Outcome
-from goodminima.experiments.liu2020.per_net import for_each_data_set, model_cells, trainings_of
+from goodminima.experiments.liu2020.per_net import (
+    ModelCell,
+    TrainingsScale,
+    for_each_data_set,
+    model_cells,
+    trainings_of,
+)
+from goodminima.experiments.liu2020.trainings import Model
 from goodminima.measure import frobenius_norm, path_norm, spectral_norm_product
 
 Norm = Callable[[nn.Module, tuple[int, ...]], float]
@@ -19,7 +26,7 @@ NORMS: Mapping[str, Norm] = {
 }
 _STATED = (FROBENIUS, L1, L2)  # the paper's three
 # Model -> the models that it is compared with, and what the paper says of the ratio.
-_COMPARED: Mapping[str, tuple[tuple[str, str, Mapping[str, float]], ...]] = {
+_COMPARED: Mapping[Model, tuple[tuple[Model, str, Mapping[str, float]], ...]] = {
     "V-adv": (("V-rand", "vanilla SGD: larger from the adversarial start", {"above": 1.0}),),
     "S-rand": (("V-rand", "from the random start: smaller for SOTA SGD", {"below": 1.0}),),
     "S-adv": (
@@ -29,12 +36,9 @@ _COMPARED: Mapping[str, tuple[tuple[str, str, Mapping[str, float]], ...]] = {
 }
 
 
-def run_model(cell: Cell, context: Context) -> Outcome:
-    """Norms of one model, and how they compare with those of others.
-
-    Settings read from the scale: `setting` of the trainings.
-    """
-    trainings, model = trainings_of(cell, context), cell.settings["model"]
+def run_model(cell: Cell[ModelCell], context: Context[TrainingsScale]) -> Outcome:
+    """Norms of one model, and how they compare with those of others."""
+    trainings, model = trainings_of(cell, context), cell.settings.model
     in_shape = tuple(trainings.task.train.x.shape[1:])
     own = trainings.model(model).net.cpu()
     values = {name: norm(own, in_shape) for name, norm in NORMS.items()}
@@ -48,7 +52,7 @@ def _ratio(norm: str, model: str, other: str) -> str:
     return f"{norm}, {model} / {other}"
 
 
-def _of_model(net: str, model: str) -> dict[str, Any]:
+def _of_model(net: str, model: Model) -> dict[str, Any]:
     claims = {
         _ratio(norm, model, other): Claim(f"{norm}: {said}", **bounds)
         for other, said, bounds in _COMPARED.get(model, ())

@@ -1,11 +1,24 @@
 """What the entries have in common that measure vanilla and SOTA SGD from both starts: rows by net and model, four data sets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome
-from goodminima.experiments.liu2020.recipes import PAPER_NETS
-from goodminima.experiments.liu2020.trainings import MODELS, SMALL, Trainings, scales
+from goodminima.experiments.liu2020.recipes import PAPER_NETS, PaperNet
+from goodminima.experiments.liu2020.trainings import (
+    LAPTOP,
+    MODELS,
+    SMALL,
+    SMOKE,
+    Model,
+    Net,
+    Setting,
+    Trainings,
+    paper_setting,
+    scales,
+)
+from goodminima.experiments.settings import Settings
 
 DATA: Mapping[str, str] = {
     "cifar10": "CIFAR-10",
@@ -20,15 +33,53 @@ SMALL_HERE = (
 _TELL_APART = {"restricted_imagenet": ("Restricted ImageNet has no name on the hub: give a folder, `--data FOLDER`.",)}
 
 
-def trainings_of(cell: Cell, context: Context) -> Trainings:
+@final
+@dataclass(frozen=True, kw_only=True)
+class NetCell(Settings):
+    """What a row of a net sets.
+
+    Args:
+        net: Which.
+    """
+
+    net: Net
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ModelCell(Settings):
+    """What a row of a net's model sets.
+
+    Args:
+        net: Which net.
+        model: Which recipe trained it, from which start.
+    """
+
+    net: Net
+    model: Model
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TrainingsScale(Settings):
+    """What a scale sets.
+
+    Args:
+        setting: Of the trainings.
+    """
+
+    setting: Setting
+
+
+def trainings_of(cell: Cell[NetCell | ModelCell], context: Context[TrainingsScale]) -> Trainings:
     """Those of the cell's net."""
-    return Trainings(context=context, net=cell.settings["net"])
+    return Trainings(context=context, setting=context.scale_settings.setting, net=cell.settings.net)
 
 
-def model_cells(of_model: Callable[[str, str], Mapping[str, Any]]) -> tuple[Cell, ...]:
+def model_cells(of_model: Callable[[Net, Model], Mapping[str, Any]]) -> tuple[Cell[ModelCell], ...]:
     """A cell for each net and model; `of_model(net, model)` says what it measures: `measures`, `claims`."""
     return tuple(
-        Cell(name=f"{net}/{model}", settings={"net": net, "model": model}, **of_model(net, model))
+        Cell(name=f"{net}/{model}", settings=ModelCell(net=net, model=model), **of_model(net, model))
         for net in (SMALL, *PAPER_NETS)
         for model in MODELS
     )
@@ -39,8 +90,8 @@ def for_each_data_set(
     *,
     title: str,
     claim: str,
-    cells: Callable[[str], tuple[Cell, ...]],
-    run_cell: Callable[[Cell, Context], Outcome],
+    cells: Callable[[str], tuple[Cell[NetCell] | Cell[ModelCell], ...]],
+    run_cell: Callable[[Cell[Any], Context[TrainingsScale]], Outcome],
     row_labels: tuple[str, ...],
     picture: str | None,
     percent: bool,
@@ -63,7 +114,13 @@ def for_each_data_set(
             source=f"{SOURCE}, {source} and the appendix",
             data="digits",
             cells=(here := cells(data)),
-            scales=scales(data, small=_of_nets(here, [SMALL]), paper=_of_nets(here, PAPER_NETS)),
+            scales=scales(
+                smoke=TrainingsScale(setting=SMOKE),
+                laptop=TrainingsScale(setting=LAPTOP),
+                paper=TrainingsScale(setting=paper_setting(data)),
+                small_cells=_of_nets(here, [SMALL]),
+                paper_cells=_of_nets(here, PAPER_NETS),
+            ),
             run_cell=run_cell,
             row_labels=row_labels,
             picture=picture,
@@ -74,5 +131,7 @@ def for_each_data_set(
     }
 
 
-def _of_nets(cells: tuple[Cell, ...], nets: Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(cell.name for cell in cells if cell.settings["net"] in nets)
+def _of_nets(
+    cells: Sequence[Cell[NetCell] | Cell[ModelCell]], nets: Sequence[Net] | Mapping[PaperNet, Any]
+) -> tuple[str, ...]:
+    return tuple(cell.name for cell in cells if cell.settings.net in nets)

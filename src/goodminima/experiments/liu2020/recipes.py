@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Literal, final
 
 from torch import nn
 
 from goodminima.core.checks import check_choice
+from goodminima.experiments.settings import Count, NonNegative, Positive, Settings
 from goodminima.nets import VGG16, DenseNet40, ResNet18, ResNet50
 from goodminima.tasks import ImageData
 from goodminima.train import Constant, Cosine, CropFlip, MultiStep, OptimizerConfig, Recipe
@@ -22,7 +23,8 @@ class Heuristics:
     momentum: bool = False
 
 
-MODES: Mapping[str, Heuristics] = {
+Mode = Literal["vanilla", "DA", "l2", "momentum", "DA+l2", "DA+momentum", "l2+momentum", "SOTA"]
+MODES: Mapping[Mode, Heuristics] = {
     "vanilla": Heuristics(),
     "DA": Heuristics(augmentation=True),
     "l2": Heuristics(decay=True),
@@ -35,8 +37,8 @@ MODES: Mapping[str, Heuristics] = {
 
 
 @final
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tuning:
+@dataclass(frozen=True, kw_only=True)
+class Tuning(Settings):
     """Hyper-parameters that all modes share; a mode takes of them what its heuristics need.
 
     Args:
@@ -49,15 +51,15 @@ class Tuning:
         pad: Border of the crops of the modes with DA, which mirror half of the images too.
     """
 
-    lr: float
-    epochs: int
+    lr: Positive
+    epochs: Count
     schedule: Constant | MultiStep | Cosine
-    batch_size: int = 128
-    weight_decay: float = 5e-4
-    momentum: float = 0.9
-    pad: int = 4
+    batch_size: Count = 128
+    weight_decay: NonNegative = 5e-4
+    momentum: NonNegative = 0.9
+    pad: Count = 4
 
-    def recipe(self, mode: str, *, border: float | tuple[float, ...] = 0.0) -> Recipe:
+    def recipe(self, mode: Mode, *, border: float | tuple[float, ...] = 0.0) -> Recipe:
         """How a net is trained in one of `MODES`.
 
         Args:
@@ -91,7 +93,8 @@ PAPER: Mapping[str, Tuning] = {
 }
 
 # Each takes the number of classes by the name `num_classes`.
-PAPER_NETS: Mapping[str, Callable[..., nn.Module]] = {
+PaperNet = Literal["DenseNet40", "ResNet18", "ResNet50", "VGG16"]
+PAPER_NETS: Mapping[PaperNet, Callable[..., nn.Module]] = {
     "DenseNet40": DenseNet40,
     "ResNet18": ResNet18,
     "ResNet50": ResNet50,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Outcome, Printed
-from goodminima.experiments.liu2020.per_net import for_each_data_set, trainings_of
+from goodminima.experiments.liu2020.per_net import NetCell, TrainingsScale, for_each_data_set, trainings_of
 from goodminima.experiments.liu2020.recipes import PAPER_NETS
-from goodminima.experiments.liu2020.trainings import SMALL
+from goodminima.experiments.liu2020.trainings import SMALL, STARTS
 from goodminima.measure import relative_distance
 
 # d(W1, W2) = ||W1 - W2|| / ||W2||: R and A are the starts, VR and SR what vanilla and SOTA SGD reach from R, VA and SA from A.
@@ -55,26 +55,23 @@ _CLAIMS = {
 }
 
 
-def run_net(cell: Cell, context: Context) -> Outcome:
-    """The seven distances of one net.
-
-    Settings read from the scale: `setting` of the trainings.
-    """
+def run_net(cell: Cell[NetCell], context: Context[TrainingsScale]) -> Outcome:
+    """The seven distances of one net."""
     trainings = trainings_of(cell, context)
     vanilla, sota = (trainings.both(mode) for mode in ("vanilla", "SOTA"))
     nets = {"R": trainings.start, "A": trainings.adversarial().net}
-    for start, letter in (("random", "R"), ("adversarial", "A")):
+    for start, letter in zip(STARTS, ("R", "A"), strict=True):
         nets |= {f"V{letter}": vanilla[start].net, f"S{letter}": sota[start].net}
     values = {f"d({start}, {end})": relative_distance(nets[start], nets[end]) for start, end in _PAIRS}
     ratios = {ratio: values[(parts := ratio.split(" / "))[0]] / values[parts[1]] for ratio in _CLAIMS}
     return Outcome(values=values | ratios, note=trainings.note())
 
 
-def _cells(data: str) -> tuple[Cell, ...]:
+def _cells(data: str) -> tuple[Cell[NetCell], ...]:
     return tuple(
         Cell(
             name=net,
-            settings={"net": net},
+            settings=NetCell(net=net),
             measures=(*DISTANCES, *_CLAIMS),
             printed=_printed(_PRINTED[data]["ResNet18" if net == SMALL else net]),
             claims=_CLAIMS,

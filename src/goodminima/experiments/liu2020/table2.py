@@ -1,16 +1,31 @@
 """Table 2: all combinations of three heuristics, from a random and from an adversarial start."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Printed
-from goodminima.experiments.liu2020.recipes import MODES, Heuristics
-from goodminima.experiments.liu2020.trainings import STARTS, Trainings, scales
+from goodminima.experiments.liu2020.recipes import MODES, Heuristics, Mode
+from goodminima.experiments.liu2020.trainings import (
+    LAPTOP,
+    SMALL,
+    SMOKE,
+    STARTS,
+    Net,
+    Setting,
+    Trainings,
+    paper_setting,
+    scales,
+)
 from goodminima.experiments.paper_values import printed_row
+from goodminima.experiments.settings import Settings
 
 DROP, RECOVERED = "drop", "drop less half of vanilla's"
 ACCURACIES = tuple(f"{split}, {start}" for start in STARTS for split in ("train", "test"))
 
 # Train and test accuracy from a random, then from an adversarial start; after ± what the paper calls nothing: taken as
 # the standard deviation of its five runs.
-_PRINTED = {
+_PRINTED: Mapping[Mode, str] = {
     "vanilla": "100±0 84.838±0.193 100±0 56.024±0.883",
     "DA": "100±0 93.370±0.115 99.995±0.003 89.402±0.175",
     "l2": "100±0 87.352±0.055 100±0 83.172±3.732",
@@ -26,20 +41,44 @@ SIGNIFICANT = 0.07  # a drop that is one; the paper's is 0.29
 SAME = 0.015  # less than this apart, two accuracies count as nearly the same; the paper's pairs are within 0.007
 
 
-def run_mode(cell: Cell, context: Context) -> Outcome:
-    """One mode from both starts; single heuristics are compared with vanilla, whose trainings they share.
+@final
+@dataclass(frozen=True, kw_only=True)
+class ModeCell(Settings):
+    """What a row sets.
 
-    Settings read from the scale: `setting` of the trainings, `net`.
+    Args:
+        mode: Which heuristics SGD has.
     """
-    trainings = Trainings(context=context, net=context.scale_settings["net"])
-    values, note = _accuracies(trainings, cell.settings["mode"])
+
+    mode: Mode
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ModesScale(Settings):
+    """What a scale sets.
+
+    Args:
+        setting: Of the trainings.
+        net: What is trained.
+    """
+
+    setting: Setting
+    net: Net
+
+
+def run_mode(cell: Cell[ModeCell], context: Context[ModesScale]) -> Outcome:
+    """One mode from both starts; single heuristics are compared with vanilla, whose trainings they share."""
+    scale = context.scale_settings
+    trainings = Trainings(context=context, setting=scale.setting, net=scale.net)
+    values, note = _accuracies(trainings, cell.settings.mode)
     if RECOVERED in cell.measures:
         vanilla, _ = _accuracies(trainings, "vanilla")
         values[RECOVERED] = values[DROP] - vanilla[DROP] / 2
     return Outcome(values=values, note=note)
 
 
-def _accuracies(trainings: Trainings, mode: str) -> tuple[dict[str, float], str]:
+def _accuracies(trainings: Trainings, mode: Mode) -> tuple[dict[str, float], str]:
     values = dict[str, float]()
     for start, found in trainings.both(mode).items():
         values[f"train, {start}"] = found.last.train_accuracy
@@ -48,7 +87,7 @@ def _accuracies(trainings: Trainings, mode: str) -> tuple[dict[str, float], str]
     return values, trainings.note()
 
 
-def _printed(mode: str) -> dict[str, Printed]:
+def _printed(mode: Mode) -> dict[str, Printed]:
     return {measure: _of_runs(value) for measure, value in printed_row(ACCURACIES, _PRINTED[mode]).items()}
 
 
@@ -58,12 +97,12 @@ def _of_runs(printed: Printed) -> Printed:
     return Printed(printed.mean, round(spread / _RUNS**0.5, 6) if spread else None)
 
 
-def _cell(mode: str, has: Heuristics) -> Cell:
+def _cell(mode: Mode, has: Heuristics) -> Cell[ModeCell]:
     count = sum((has.augmentation, has.decay, has.momentum))
     claims = _CLAIMS[count](mode)
     return Cell(
         name=mode,
-        settings={"mode": mode},
+        settings=ModeCell(mode=mode),
         measures=(*ACCURACIES, DROP, *[measure for measure in claims if measure not in (*ACCURACIES, DROP)]),
         printed=_printed(mode),
         claims=claims,
@@ -102,7 +141,11 @@ TABLE2 = Experiment(
     source="Liu, Papailiopoulos, Achlioptas 2020, Table 2",
     data="digits",
     cells=tuple(_cell(mode, has) for mode, has in MODES.items()),
-    scales=scales(),
+    scales=scales(
+        smoke=ModesScale(setting=SMOKE, net=SMALL),
+        laptop=ModesScale(setting=LAPTOP, net=SMALL),
+        paper=ModesScale(setting=paper_setting("cifar10"), net="ResNet18"),
+    ),
     run_cell=run_mode,
     row_labels=("mode",),
     picture="both_starts",

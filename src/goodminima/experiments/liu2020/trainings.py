@@ -4,34 +4,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, final
+from typing import Literal, final
 
 import torch
 from torch import nn
 
 from goodminima.core.checks import check_choice
 from goodminima.experiments.experiment import Context, Scale
-from goodminima.experiments.liu2020.recipes import PAPER, PAPER_NETS, Tuning, black
+from goodminima.experiments.liu2020.recipes import PAPER, PAPER_NETS, Mode, PaperNet, Tuning, black
+from goodminima.experiments.settings import Count, Probability, Settings
 from goodminima.experiments.shared_trainings import images_told, shared_training, try_shared_training
 from goodminima.nets import SmallConv
 from goodminima.tasks import ImageData, Task, class_task, full_task, load_images
 from goodminima.train import Constant, Cosine, Fit, adversarial_init, fit
 
-SMALL = "SmallConv"  # what a laptop trains, whatever the paper does
-STARTS = ("random", "adversarial")
+Net = Literal["SmallConv"] | PaperNet
+SMALL: Net = "SmallConv"  # what a laptop trains, whatever the paper does
+Start = Literal["random", "adversarial"]
+STARTS: tuple[Start, ...] = ("random", "adversarial")
 # The four models that the paper measures: vanilla and SOTA SGD from either start.
-MODELS: Mapping[str, tuple[str, str]] = {
+Model = Literal["V-rand", "V-adv", "S-rand", "S-adv"]
+MODELS: Mapping[Model, tuple[Mode, Start]] = {
     "V-rand": ("vanilla", "random"),
     "V-adv": ("vanilla", "adversarial"),
     "S-rand": ("SOTA", "random"),
     "S-adv": ("SOTA", "adversarial"),
 }
-NETS: Mapping[str, Callable[..., nn.Module]] = {SMALL: SmallConv, **PAPER_NETS}
+NETS: Mapping[Net, Callable[..., nn.Module]] = {SMALL: SmallConv, **PAPER_NETS}
 
 
 @final
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
+@dataclass(frozen=True, kw_only=True)
+class Setting(Settings):
     """What the trainings of a scale have in common; all entries have the same, and so share them.
 
     Args:
@@ -46,14 +50,22 @@ class Setting:
 
     tuning: Tuning
     memorising: Tuning
-    replicas: int = 10
-    zero_out: float = 0.1
-    classes: int | None = None
-    per_class: int | None = None
-    evaluate_every: int = 1
+    replicas: Count = 10
+    zero_out: Probability = 0.1
+    classes: Count | None = None
+    per_class: Count | None = None
+    evaluate_every: Count = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.classes is None) != (self.per_class is None):
+            raise ValueError(
+                f"Setting: classes and per_class must both be numbers or both be None, got {self.classes} and "
+                f"{self.per_class}"
+            )
 
 
-_SMOKE = Setting(
+SMOKE = Setting(
     tuning=Tuning(lr=0.1, epochs=6, schedule=Cosine(), batch_size=10, weight_decay=4e-3, momentum=0.8, pad=2),
     memorising=Tuning(lr=0.1, epochs=12, schedule=Cosine(), batch_size=10),
     replicas=2,
@@ -61,7 +73,7 @@ _SMOKE = Setting(
     per_class=10,
 )
 # Found on seeds that are not reported: few images, small batches and l2 as strong as 100 % train allows.
-_LAPTOP = Setting(
+LAPTOP = Setting(
     tuning=Tuning(lr=0.1, epochs=140, schedule=Cosine(), batch_size=16, weight_decay=7e-3, momentum=0.8, pad=2),
     memorising=Tuning(lr=0.2, epochs=100, schedule=Constant(), batch_size=32),
     classes=4,
@@ -77,31 +89,26 @@ def paper_setting(data: str) -> Setting:
 
 
 def scales(
-    data: str = "cifar10",
     *,
-    small: tuple[str, ...] | None = None,
-    paper: tuple[str, ...] | None = None,
-    net: str = "ResNet18",
-    laptop_settings: Mapping[str, Any] | None = None,
-    smoke_settings: Mapping[str, Any] | None = None,
+    smoke: Settings,
+    laptop: Settings,
+    paper: Settings,
+    small_cells: tuple[str, ...] | None = None,
+    paper_cells: tuple[str, ...] | None = None,
 ) -> Mapping[str, Scale]:
     """The three scales of an entry.
 
     Args:
-        data: The data set of the paper whose hyper-parameters its scale has.
-        small: Cells of smoke and laptop, None for all.
-        paper: Cells of the paper's scale, likewise.
-        net: The net of the paper's scale, for cells that do not name theirs.
-        laptop_settings: Further settings, of the paper's scale too.
-        smoke_settings: Likewise, of smoke.
+        smoke: What this scale sets.
+        laptop: Likewise.
+        paper: Likewise.
+        small_cells: Cells of smoke and laptop, None for all.
+        paper_cells: Cells of the paper's scale, likewise.
     """
-    more = laptop_settings or {}
-    at_smoke = {"setting": _SMOKE, "net": SMALL, **(smoke_settings or {})}
-    at_laptop = {"setting": _LAPTOP, "net": SMALL, **more}
     return {
-        "smoke": Scale(replicates=1, cells=small, settings=at_smoke, comparable=False),
-        "laptop": Scale(replicates=_LAPTOP_REPLICATES, cells=small, settings=at_laptop, comparable=False),
-        "paper": Scale(replicates=5, cells=paper, settings={"setting": paper_setting(data), "net": net, **more}),
+        "smoke": Scale(replicates=1, cells=small_cells, settings=smoke, comparable=False),
+        "laptop": Scale(replicates=_LAPTOP_REPLICATES, cells=small_cells, settings=laptop, comparable=False),
+        "paper": Scale(replicates=5, cells=paper_cells, settings=paper),
     }
 
 
@@ -112,19 +119,16 @@ class Trainings:
 
     Args:
         context: Of the replicate; its `keep` is where the trainings stay.
+        setting: Of the scale.
         net: One of `NETS`.
     """
 
     context: Context
-    net: str
+    setting: Setting
+    net: Net
 
     def __post_init__(self) -> None:
         check_choice("net", self.net, tuple(NETS))
-
-    @property
-    def setting(self) -> Setting:
-        """Of the scale."""
-        return self.context.scale_settings["setting"]
 
     @cached_property
     def images(self) -> ImageData:
@@ -155,7 +159,7 @@ class Trainings:
         name, train = self._memorised(replicas)
         return shared_training(self.context, name, train)
 
-    def fitted(self, mode: str, start: str, replicas: int | None = None) -> Fit:
+    def fitted(self, mode: Mode, start: Start, replicas: int | None = None) -> Fit:
         """W_V, W_S or another mode's end, from the "random" or the "adversarial" start, the latter of R copies."""
         check_choice("start", start, STARTS)
         name = f"{self.net}-{mode}-from-random"
@@ -163,12 +167,12 @@ class Trainings:
             name = f"{self.net}-{mode}-from-R{replicas or self.setting.replicas}"
         return shared_training(self.context, name, partial(self._by_mode, name, mode, start, replicas))
 
-    def model(self, name: str) -> Fit:
+    def model(self, name: Model) -> Fit:
         """One of `MODELS`."""
         check_choice("model", name, tuple(MODELS))
         return self.fitted(*MODELS[name])
 
-    def both(self, mode: str) -> dict[str, Fit]:
+    def both(self, mode: Mode) -> dict[Start, Fit]:
         """A mode from both starts; from the random one first, while another worker makes the adversarial one."""
         try_shared_training(self.context, *self._memorised(None))
         return {start: self.fitted(mode, start) for start in STARTS}
@@ -193,7 +197,7 @@ class Trainings:
 
         return name, train
 
-    def _by_mode(self, name: str, mode: str, start: str, replicas: int | None, keep: Path | None) -> Fit:
+    def _by_mode(self, name: str, mode: Mode, start: Start, replicas: int | None, keep: Path | None) -> Fit:
         return fit(
             self.start if start == "random" else self.adversarial(replicas).net,
             self.task,

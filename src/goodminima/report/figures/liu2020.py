@@ -36,7 +36,7 @@ def toy_boundaries(experiment: Experiment, results: "Results") -> Figure:
     """The boundary that each setting ends at in the first replicate, with the points that were to be fitted."""
     figure, axes = plt.subplots(2, 2, figsize=(8.6, 6.0), layout="constrained", sharex=True, sharey=True)
     for number, (ax, cell) in enumerate(zip(axes.flat, results.cells, strict=True), start=1):
-        ax.set_title(f"{number}. {cell.settings['setting']}", fontsize=9)
+        ax.set_title(f"{number}. {cell.settings.setting}", fontsize=9)
         ax.set(xlim=EXTENT[:2], ylim=EXTENT[2:], aspect="equal", xticks=[], yticks=[])
         outcome = next(iter(results.outcomes(cell.name)), None)
         if outcome is None:
@@ -148,7 +148,7 @@ def replicas(experiment: Experiment, results: "Results") -> Figure:
     cells = [cell for cell in results.cells if VANILLA in cell.measures]
     for mode, colour in ((VANILLA, BLUE), (SOTA, ORANGE)):
         means = [results.summary(cell, mode).mean for cell in cells]
-        copies = [cell.settings["R"] for cell in cells]
+        copies = [cell.settings.R for cell in cells]
         ax.plot(
             copies,
             [np.nan if mean is None else 100 * mean for mean in means],
@@ -158,17 +158,17 @@ def replicas(experiment: Experiment, results: "Results") -> Figure:
         )
         for cell in cells:
             values = [100 * (outcome.values[mode] or np.nan) for outcome in results.outcomes(cell.name)]
-            ax.plot([cell.settings["R"]] * len(values), values, "o", color=colour, ms=4, alpha=0.6)
+            ax.plot([cell.settings.R] * len(values), values, "o", color=colour, ms=4, alpha=0.6)
     ax.set(xlabel="R, copies of each image with random labels", ylabel="test accuracy [%]")
     return finished(figure, ax)
 
 
 def _nets(results: "Results") -> list[str]:
-    return list(dict.fromkeys(cell.settings["net"] for cell in results.cells))
+    return list(dict.fromkeys(cell.settings.net for cell in results.cells))
 
 
 def _models(results: "Results", net: str) -> Iterator[tuple[str, Cell]]:
-    yield from ((cell.settings["model"], cell) for cell in results.cells if cell.settings["net"] == net)
+    yield from ((cell.settings.model, cell) for cell in results.cells if cell.settings.net == net)
 
 
 def _panels(nets: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:
