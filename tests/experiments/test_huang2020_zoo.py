@@ -10,7 +10,7 @@ from goodminima.experiments.catalogue import find
 from goodminima.experiments.experiment import Context, Outcome
 from goodminima.experiments.huang2020 import fits
 from goodminima.experiments.huang2020.fits import features_of, task_of
-from goodminima.experiments.huang2020.zoo import PUBLISHED, ZOO, recipe_of
+from goodminima.experiments.huang2020.zoo import PUBLISHED, ZOO, recipe_of, zoo_cell
 from goodminima.nets import VGG13, PixelProducts, ThinResNet
 from goodminima.population.parameters import num_parameters
 from goodminima.tasks import Examples, Task
@@ -81,12 +81,10 @@ def test_published_recipes_take_a_step(name: str) -> None:
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     images = Examples(x, torch.tensor([0, 1]))
     task = Task(train=images, test=images, num_classes=2, name="n", origin="o")
-    recipe = recipe_of(name, ZOO["paper"])
+    recipe = recipe_of(zoo_cell(name).settings, ZOO["paper"])
     torch.manual_seed(0)
     start = VGG13(width=1 / 16, num_classes=2)
-    found = fit(
-        start, task, recipe=replace(recipe, epochs=1, schedule=recipe_of("LBFGS", ZOO["paper"]).schedule), seed=0
-    )
+    found = fit(start, task, recipe=replace(recipe, epochs=1, schedule=PUBLISHED["LBFGS"].schedule), seed=0)
     assert any(not torch.equal(a, b) for a, b in zip(found.net.parameters(), start.parameters(), strict=True))
 
 

@@ -13,7 +13,7 @@ from goodminima.experiments.huang2020.basins import STATISTICS, statistics_below
 from goodminima.experiments.huang2020.figure4 import FIGURE4
 from goodminima.experiments.huang2020.figure5_svhn import FIGURE5_SVHN
 from goodminima.experiments.huang2020.figure7 import FIGURE7
-from goodminima.experiments.huang2020.images import basin_around, loss_at, minimum, probe_of, task_of
+from goodminima.experiments.huang2020.images import MINIMA, ThinNet, basin_around, loss_at, minimum, probe_of, task_of
 from goodminima.nets import ThinResNet
 from goodminima.volume import basin_volume, basin_volume_of
 
@@ -36,8 +36,8 @@ def test_a_minimum_is_trained_once_for_all_figures(context: Context, monkeypatch
     again = minimum(replace(context, experiment="another", callback=heard.append), task, 0.5)
     assert heard == []
     assert all(map(torch.equal, first.net.state_dict().values(), again.net.state_dict().values()))
-    assert FIGURE7.scales["laptop"].settings.items() >= images.SETTINGS["laptop"].items()
-    assert FIGURE4.scales["laptop"].settings.items() >= images.SETTINGS["laptop"].items()
+    assert FIGURE7.scales["laptop"].settings.minima == images.MINIMA["laptop"]
+    assert FIGURE4.scales["laptop"].settings.minima == images.MINIMA["laptop"]
 
 
 def test_good_and_bad_differ_in_nothing_but_beta_and_both_fit(context: Context) -> None:
@@ -86,11 +86,12 @@ def test_area_and_loss_at_a_distance_of_a_cone() -> None:
 
 def test_the_paper_scale_has_the_papers_net_and_takes_a_step() -> None:
     for experiment in (FIGURE4, FIGURE7, FIGURE5_SVHN):
-        assert experiment.scales["paper"].settings["net"] == {"blocks": 3, "width": 16}
-    net = ThinResNet(**FIGURE4.scales["paper"].settings["net"])
+        assert experiment.scales["paper"].settings.minima.net == ThinNet(blocks=3, width=16)
+    net = ThinResNet(blocks=3, width=16)
     assert sum(parameter.numel() for parameter in net.parameters()) == 269_722
     context = smoke()
-    one_step = {**FIGURE4.scales["paper"].settings, "epochs": 1, "images": context.scale_settings["images"]}
-    fitted = minimum(replace(context, scale_settings={**one_step, "batches": (20, 8)}), task_of(context), 0.5)
+    one_step = replace(MINIMA["paper"], epochs=1, images=MINIMA["smoke"].images, batches=(20, 8))
+    paper = replace(FIGURE4.scales["paper"].settings, minima=one_step)
+    fitted = minimum(context.with_settings(paper), task_of(context), 0.5)
     assert fitted.steps == 1
     assert sum(parameter.numel() for parameter in fitted.net.parameters()) == 269_722 - 2 * 9 * 16  # grey images

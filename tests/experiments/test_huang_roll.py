@@ -22,7 +22,7 @@ from goodminima.volume import basin_volume
 
 
 def context_of(name: str, *, keep: Path | None = None, **settings: int) -> Context:
-    smoke = dict(find(name).scales["smoke"].settings) | settings
+    smoke = replace(find(name).scales["smoke"].settings, **settings)
     return Context(experiment=name, scale_settings=smoke, replicate=0, seed=0, data=None, trainings=keep)
 
 
@@ -94,7 +94,8 @@ def test_figures_share_one_training_a_replicate(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(roll, "poison_together", counted)
     outcomes = {}
     for name, cell in (("figure3", "good"), ("figure3", "bad"), ("figure6", "beta=0"), ("figure5", "beta=0")):
-        context = context_of(f"huang2020/{name}", keep=tmp_path, steps=40, rays=20)
+        rays = {"rays": 20} if name == "figure5" else {}
+        context = context_of(f"huang2020/{name}", keep=tmp_path, steps=40, **rays)
         outcomes[cell, name] = find(f"huang2020/{name}").run_cell(cell_of(f"huang2020/{name}", cell), context)
     assert trained == [1]
     alone = find("huang2020/figure3").run_cell(
@@ -106,7 +107,7 @@ def test_figures_share_one_training_a_replicate(tmp_path: Path, monkeypatch: pyt
 
 def test_statistics_of_a_basin_are_those_of_its_rays_and_missing_where_the_minimum_lies_above() -> None:
     context = context_of("huang2020/figure5", steps=150, rays=30)
-    found, number = minima(context), BETAS.index(0.1)
+    found, number = minima(context, steps=150), BETAS.index(0.1)
     statistics = basin_statistics(context, found, number)
     train = found.task.train
     loss = float(found.population.loss(train.x, train.y)[number])

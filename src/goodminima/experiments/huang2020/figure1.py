@@ -1,12 +1,16 @@
 """Figure 1: the way of SGD over the swiss roll, and bad minima found from every tenth epoch of it."""
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from goodminima.core.progress import Progress
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Printed, Scale
-from goodminima.experiments.huang2020.roll import measured, roll, roll_net, start_of, steps_told
+from goodminima.experiments.huang2020.roll import measured, roll, roll_net, start_of
+from goodminima.experiments.settings import Count, Settings
 from goodminima.landscape import Trajectory, pca, tsne
 from goodminima.population import Population
 from goodminima.tasks import FreshRolls, Task
@@ -17,11 +21,22 @@ _BETA, _LR = 0.1, 0.005
 _PERPLEXITY = 30.0
 
 
-def run_minefield(cell: Cell, context: Context) -> Outcome:
-    """SGD's snapshots, the bad minimum found from each, how far it is, and both in two dimensions.
+@final
+@dataclass(frozen=True, kw_only=True)
+class MinefieldScale(Settings):
+    """What a scale sets.
 
-    Settings read from the scale: `epochs` of SGD, `steps` of Adam from each snapshot.
+    Args:
+        epochs: Of SGD.
+        steps: Of Adam, from each snapshot.
     """
+
+    epochs: Count
+    steps: Count
+
+
+def run_minefield(cell: Cell, context: Context[MinefieldScale]) -> Outcome:
+    """SGD's snapshots, the bad minimum found from each, how far it is, and both in two dimensions."""
     task = roll(context)
     way = _sgd(context, task)
     bad = _bad_minima(context, task, way.theta)
@@ -52,23 +67,21 @@ def run_minefield(cell: Cell, context: Context) -> Outcome:
     return Outcome(values=values, arrays=arrays, counts={"bad minima": len(bad)})
 
 
-def _sgd(context: Context, task: Task) -> Trajectory:
+def _sgd(context: Context[MinefieldScale], task: Task) -> Trajectory:
     """Snapshots after every tenth epoch."""
-    sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=32, epochs=context.scale_settings["epochs"])
-    snapshots = list[tuple[int, Tensor]]()
+    sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=32, epochs=context.scale_settings.epochs)
+    snapshots, told = list[tuple[int, Tensor]](), steps_told(context, total=sgd.epochs, of="epochs")
     for epoch, members in train_population(
         roll_net(), task.train, start=start_of(context, 1), sgd=sgd, seed=context.key("batches")
     ):
         if (epoch + 1) % EVERY == 0:
             snapshots.append((epoch + 1, members[0]))
-            context.callback(
-                Progress(done=epoch + 1, total=sgd.epochs, unit="epochs", effort=epoch + 1, effort_unit="epochs")
-            )
+            told(epoch + 1)
     return Trajectory(np.array([epoch for epoch, _ in snapshots]), torch.stack([theta for _, theta in snapshots]))
 
 
-def _bad_minima(context: Context, task: Task, starts: Tensor) -> Tensor:
-    adam = PoisonedAdamConfig(lr=_LR, steps=context.scale_settings["steps"])
+def _bad_minima(context: Context[MinefieldScale], task: Task, starts: Tensor) -> Tensor:
+    adam = PoisonedAdamConfig(lr=_LR, steps=context.scale_settings.steps)
     return poison_together(
         roll_net(),
         task.train,
@@ -82,7 +95,6 @@ def _bad_minima(context: Context, task: Task, starts: Tensor) -> Tensor:
 
 _MINEFIELD = Cell(
     name="minefield",
-    settings={"bad minima": "one from every tenth epoch"},
     measures=(
         "final train accuracy", "final test accuracy", "bad minima, lowest train accuracy",
         "bad minima, highest test accuracy", "bad minima, mean test accuracy", "distance", "distance / norm, smallest",
@@ -106,9 +118,9 @@ FIGURE1 = Experiment(
     percent=False,
     cells=(_MINEFIELD,),
     scales={
-        "smoke": Scale(replicates=1, settings={"epochs": 120, "steps": 150}),
-        "laptop": Scale(replicates=3, settings={"epochs": 400, "steps": 6000}),
-        "paper": Scale(replicates=3, settings={"epochs": 2000, "steps": 40000}),
+        "smoke": Scale(replicates=1, settings=MinefieldScale(epochs=120, steps=150)),
+        "laptop": Scale(replicates=3, settings=MinefieldScale(epochs=400, steps=6000)),
+        "paper": Scale(replicates=3, settings=MinefieldScale(epochs=2000, steps=40000)),
     },
     run_cell=run_minefield,
     picture="minefield",

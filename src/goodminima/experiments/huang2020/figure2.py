@@ -1,21 +1,76 @@
 """Figure 2: what section 2 and Table 1 measure, in one picture."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal, final
 
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Scale
-from goodminima.experiments.huang2020.linear_vs_resnet import LINEAR_VS_RESNET, PAIR, linear_cell, resnet_cell, run_pair
+from goodminima.experiments.huang2020.linear_vs_resnet import (
+    LINEAR_VS_RESNET,
+    PAIR,
+    PairCell,
+    PairScale,
+    linear_cell,
+    resnet_cell,
+    run_pair,
+)
 from goodminima.experiments.huang2020.table1 import TABLE1
-from goodminima.experiments.huang2020.zoo import OPTIMIZERS, ZOO, run_zoo, zoo_cell, zoo_linear_cell
+from goodminima.experiments.huang2020.zoo import (
+    OPTIMIZERS,
+    ZOO,
+    ZooCell,
+    ZooLinearCell,
+    ZooScale,
+    run_zoo,
+    zoo_cell,
+    zoo_linear_cell,
+)
+from goodminima.experiments.settings import Settings
 
-_LEFT, _RIGHT = "left", "right"
+Side = Literal["left", "right"]
+_LEFT: Side = "left"
+_RIGHT: Side = "right"
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
-    return run_pair(cell, context) if cell.settings["side"] == _LEFT else run_zoo(cell, context)
+@final
+@dataclass(frozen=True, kw_only=True)
+class SideCell(Settings):
+    """What a row sets.
+
+    Args:
+        side: Of the picture.
+        label: Name of the cell in the entry that it is of.
+        of: What the cell sets there.
+    """
+
+    side: Side
+    label: str
+    of: PairCell | ZooCell | ZooLinearCell
 
 
-def _on(side: str, cell: Cell) -> Cell:
-    return replace(cell, name=f"{side}/{cell.name}", settings={**cell.settings, "side": side, "label": cell.name})
+@final
+@dataclass(frozen=True, kw_only=True)
+class SidesScale(Settings):
+    """What a scale sets: what it does in the two entries.
+
+    Args:
+        pair: Of the left side.
+        zoo: Of the right side.
+    """
+
+    pair: PairScale
+    zoo: ZooScale
+
+
+def _run(cell: Cell[SideCell], context: Context[SidesScale]) -> Outcome:
+    settings, scale = cell.settings.of, context.scale_settings
+    if isinstance(settings, PairCell):
+        return run_pair(cell.with_settings(settings), context.with_settings(scale.pair))
+    return run_zoo(cell.with_settings(settings), context.with_settings(scale.zoo))
+
+
+def _on(side: Side, cell: Cell[PairCell | ZooCell | ZooLinearCell]) -> Cell[SideCell]:
+    settings = SideCell(side=side, label=cell.name, of=cell.settings)
+    return replace(cell.with_settings(settings), name=f"{side}/{cell.name}")
 
 
 FIGURE2 = Experiment(
@@ -32,7 +87,7 @@ FIGURE2 = Experiment(
     scales={
         scale: Scale(
             replicates=3 if scale == "laptop" else 1,
-            settings={"pair": PAIR[scale], "zoo": zoo},
+            settings=SidesScale(pair=PAIR[scale], zoo=zoo),
             comparable=scale == "paper",
             cells=("left/linear", "left/resnet", "right/linear", "right/adam") if scale == "smoke" else None,
         )

@@ -3,7 +3,17 @@
 import numpy as np
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.huang2020.roll import BETAS, Minima, clearances, for_picture, minima, points, regions_of
+from goodminima.experiments.huang2020.cells import MinimumCell
+from goodminima.experiments.huang2020.roll import (
+    BETAS,
+    Minima,
+    RollScale,
+    clearances,
+    for_picture,
+    minima,
+    points,
+    regions_of,
+)
 from goodminima.landscape import Surface, surface
 
 SPAN = 0.25  # of the slice, in filter norms
@@ -12,15 +22,12 @@ CUTOFF = 0.1
 KINDS = {"good": 0.0, "bad": 0.1}  # beta
 
 
-def run_minimum(cell: Cell, context: Context) -> Outcome:
-    """One minimum's accuracies, margin and slice; of the bad one also over those of the good one.
-
-    Settings read from the scale: `steps` of Adam.
-    """
-    found = minima(context)
-    own, cut, regions = _seen(context, found, cell.settings["beta"])
+def run_minimum(cell: Cell[MinimumCell], context: Context[RollScale]) -> Outcome:
+    """One minimum's accuracies, margin and slice; of the bad one also over those of the good one."""
+    found = minima(context, steps=context.scale_settings.steps)
+    own, cut, regions = _seen(context, found, cell.settings.beta)
     note = ""
-    number = BETAS.index(cell.settings["beta"])
+    number = BETAS.index(cell.settings.beta)
     values: dict[str, float | None] = {
         "train accuracy": float(found.train_accuracy[number]),
         "test accuracy": float(found.test_accuracy[number]),
@@ -61,13 +68,13 @@ _MEASURES = (
 _FITS = Claim("training accuracy is perfect", above=0.9999)
 _GOOD = Cell(
     name="good",
-    settings={"minimum": "good", "beta": KINDS["good"]},
+    settings=MinimumCell(minimum="good", beta=KINDS["good"]),
     measures=_MEASURES,
     claims={"train accuracy": _FITS},
 )
 _BAD = Cell(
     name="bad",
-    settings={"minimum": "bad", "beta": KINDS["bad"]},
+    settings=MinimumCell(minimum="bad", beta=KINDS["bad"]),
     measures=(*_MEASURES, "median margin, bad / good", "area below 0.1, bad / good"),
     claims={
         "train accuracy": _FITS,
@@ -84,9 +91,9 @@ FIGURE3 = Experiment(
     percent=False,
     cells=(_GOOD, _BAD),
     scales={
-        "smoke": Scale(replicates=1, settings={"steps": 300}),
-        "laptop": Scale(replicates=5, settings={"steps": 8000}),
-        "paper": Scale(replicates=10, settings={"steps": 8000}),
+        "smoke": Scale(replicates=1, settings=RollScale(steps=300)),
+        "laptop": Scale(replicates=5, settings=RollScale(steps=8000)),
+        "paper": Scale(replicates=10, settings=RollScale(steps=8000)),
     },
     run_cell=run_minimum,
     row_labels=("minimum",),

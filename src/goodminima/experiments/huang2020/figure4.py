@@ -1,24 +1,28 @@
 """Figure 4: slices through the loss around a minimum of a residual net that generalises and one that does not."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Printed, Scale
+from goodminima.experiments.huang2020.cells import MinimumCell
 from goodminima.experiments.huang2020.images import (
     BAD,
     CUTOFF,
     GOOD,
-    SETTINGS,
+    MINIMA,
+    AbstractImageScale,
     minimum,
     points_told,
     probe_of,
     remembered_of,
     task_of,
 )
+from goodminima.experiments.settings import Count
 from goodminima.landscape import Evaluation, surface
 from goodminima.train import Fit
 
@@ -26,12 +30,22 @@ SPAN = 0.25  # of the slice, in filter norms
 _DISTANCE = 0.1  # at which the loss is read off
 
 
-def run_slice(cell: Cell, context: Context) -> Outcome:
-    """One minimum's accuracies and slice; of the bad one also over those of the good one.
+@final
+@dataclass(frozen=True, kw_only=True)
+class SliceScale(AbstractImageScale):
+    """What a scale sets.
 
-    Settings read from the scale: those of `images`; `steps` of the slice.
+    Args:
+        minima: How they are found.
+        steps: Points of the slice along each side.
     """
-    found, loss = _slice_of(context, cell.settings["beta"])
+
+    steps: Count
+
+
+def run_slice(cell: Cell[MinimumCell], context: Context[SliceScale]) -> Outcome:
+    """One minimum's accuracies and slice; of the bad one also over those of the good one."""
+    found, loss = _slice_of(context, cell.settings.beta)
     values: dict[str, float | None] = {
         "train accuracy": found.last.train_accuracy,
         "test accuracy": found.last.test_accuracy,
@@ -39,7 +53,7 @@ def run_slice(cell: Cell, context: Context) -> Outcome:
         "loss at 0.1": loss_at_distance(loss),
     }
     note = ""
-    if cell.settings["beta"] == BAD:
+    if cell.settings.beta == BAD:
         _, of_good = _slice_of(context, GOOD)
         there = area(of_good) > 0
         values["area, bad / good"] = area(loss) / area(of_good) if there else None
@@ -48,9 +62,9 @@ def run_slice(cell: Cell, context: Context) -> Outcome:
     return Outcome(values=values, arrays={"loss": loss.astype(np.float32), "along": _along(len(loss))}, note=note)
 
 
-def _slice_of(context: Context, beta: float) -> tuple[Fit, np.ndarray]:
+def _slice_of(context: Context[SliceScale], beta: float) -> tuple[Fit, np.ndarray]:
     """The minimum, and the loss at (y, x). Directions are drawn alike for both minima, and scaled to each."""
-    task, steps = task_of(context), context.scale_settings["steps"]
+    task, steps = task_of(context), context.scale_settings.steps
     found, probe, seed = minimum(context, task, beta), probe_of(task, context), context.key("slice")
 
     def make() -> Mapping[str, Tensor]:
@@ -82,11 +96,12 @@ _MEASURES = ("train accuracy", "test accuracy", "area below 0.1", "loss at 0.1")
 _FITS = Claim("training accuracy is 100 %", above=0.9999)
 
 
-def _cell(name: str, beta: float, printed: float, *compared: str, **claims: Claim) -> Cell:
-    settings: dict[str, Any] = {"minimum": name, "beta": beta}
+def _cell(
+    name: Literal["good", "bad"], beta: float, printed: float, *compared: str, **claims: Claim
+) -> Cell[MinimumCell]:
     return Cell(
         name=name,
-        settings=settings,
+        settings=MinimumCell(minimum=name, beta=beta),
         measures=(*_MEASURES, *compared),
         printed={"test accuracy": Printed(printed)},
         claims={"train accuracy": _FITS, **claims},
@@ -114,9 +129,9 @@ FIGURE4 = Experiment(
     percent=False,
     cells=(_GOOD, _BAD),
     scales={
-        "smoke": Scale(replicates=1, settings={**SETTINGS["smoke"], "steps": 9}, comparable=False),
-        "laptop": Scale(replicates=1, settings={**SETTINGS["laptop"], "steps": 25}, comparable=False),
-        "paper": Scale(replicates=1, settings={**SETTINGS["paper"], "steps": 51}),
+        "smoke": Scale(replicates=1, settings=SliceScale(minima=MINIMA["smoke"], steps=9), comparable=False),
+        "laptop": Scale(replicates=1, settings=SliceScale(minima=MINIMA["laptop"], steps=25), comparable=False),
+        "paper": Scale(replicates=1, settings=SliceScale(minima=MINIMA["paper"], steps=51)),
     },
     run_cell=run_slice,
     row_labels=("minimum",),

@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.huang2020.basins import STATISTICS, statistics_below
-from goodminima.experiments.huang2020.roll import BETAS, Minima, minima, spearman, steps_told
+from goodminima.experiments.huang2020.cells import BetaCell
+from goodminima.experiments.huang2020.roll import BETAS, Minima, minima, spearman
+from goodminima.experiments.settings import Count, Settings
 from goodminima.experiments.shared_trainings import shared_tensors
 from goodminima.volume import Basin, basin_volume
 
@@ -21,16 +24,30 @@ _SEVERE = 0.8
 _RESAMPLES = 2000
 
 
-def run_basins(cell: Cell, context: Context) -> Outcome:
-    """One beta's basin; or, in the last cell, the correlation over all runs of all betas.
+@final
+@dataclass(frozen=True, kw_only=True)
+class RollBasinScale(Settings):
+    """What a scale sets.
 
-    Settings read from the scale: `steps`, `rays`, `runs`.
+    Args:
+        steps: Of Adam, to each minimum.
+        rays: From each minimum.
+        runs: How many the last cell of one replicate goes over.
     """
-    return _correlations(context) if cell.settings["beta"] == "all" else _basin(cell, context)
+
+    steps: Count
+    rays: Count
+    runs: Count
 
 
-def _basin(cell: Cell, context: Context) -> Outcome:
-    found, number = minima(context), BETAS.index(cell.settings["beta"])
+def run_basins(cell: Cell[BetaCell], context: Context[RollBasinScale]) -> Outcome:
+    """One beta's basin; or, in the last cell, the correlation over all runs of all betas."""
+    beta = cell.settings.beta
+    return _correlations(context) if beta == "all" else _basin(cell, context, BETAS.index(beta))
+
+
+def _basin(cell: Cell[BetaCell], context: Context[RollBasinScale], number: int) -> Outcome:
+    found = minima(context, steps=context.scale_settings.steps)
     statistics = basin_statistics(context, found, number)
     values: dict[str, float | None] = {
         "train accuracy": float(found.train_accuracy[number]),
@@ -42,9 +59,9 @@ def _basin(cell: Cell, context: Context) -> Outcome:
     return Outcome(values=values, arrays=dict(statistics), note=note)
 
 
-def basin_statistics(context: Context, found: Minima, number: int) -> Mapping[str, np.ndarray]:
+def basin_statistics(context: Context[RollBasinScale], found: Minima, number: int) -> Mapping[str, np.ndarray]:
     """Statistic -> its value at each of `CUTOFFS`, NaN where the minimum itself lies above; kept for the last cell."""
-    rays, theta = context.scale_settings["rays"], found.population.theta[number].cpu()
+    rays, theta = context.scale_settings.rays, found.population.theta[number].cpu()
     seed = context.key("rays", number)
 
     def make() -> dict[str, Tensor]:
@@ -75,13 +92,13 @@ def _statistics(context: Context, found: Minima, number: int, *, rays: int, seed
     return statistics_below(measure, loss=loss, cutoffs=CUTOFFS)
 
 
-def _correlations(context: Context) -> Outcome:
+def _correlations(context: Context[RollBasinScale]) -> Outcome:
     """Rank correlations with test accuracy over all runs, with standard errors and 95 % intervals."""
-    runs = context.scale_settings["runs"]
+    runs = context.scale_settings.runs
     accuracy, columns = np.empty((runs, len(BETAS))), {name: np.empty((runs, len(BETAS))) for name in _COLUMNS}
     for run in reversed(range(runs)):  # other workers come from the first on: nobody waits for what another makes
         of_run = replace(context, replicate=runs * context.replicate + run)
-        found = minima(of_run)
+        found = minima(of_run, steps=of_run.scale_settings.steps)
         accuracy[run] = found.test_accuracy
         for number in range(len(BETAS)):
             statistics = basin_statistics(of_run, found, number)
@@ -142,24 +159,23 @@ _MEASURES = (
 )  # fmt: skip
 
 
-def _cell(beta: float) -> Cell:
+def _cell(beta: float) -> Cell[BetaCell]:
     return Cell(
         name=f"beta={beta:g}",
-        settings={"beta": beta},
+        settings=BetaCell(beta=beta),
         measures=_MEASURES,
         claims={"train accuracy": Claim("training accuracy is above 99.5 %", above=0.995)},
     )
 
 
-def _all_runs() -> Cell:
+def _all_runs() -> Cell[BetaCell]:
     """The paper's statements are about radii and its own volumes; the other columns are ours."""
     stated = [name for name, (statistic, _) in _COLUMNS.items() if statistic in ("mean radius", "log10 V")]
     severe = {
         name: Claim(f"test accuracy and {name.removeprefix('Spearman, ')}: severe rank correlation", above=_SEVERE)
         for name in stated
     }
-    settings: dict[str, Any] = {"beta": "all"}
-    return Cell(name="all", settings=settings, measures=tuple(_COLUMNS), claims=severe)
+    return Cell(name="all", settings=BetaCell(beta="all"), measures=tuple(_COLUMNS), claims=severe)
 
 
 FIGURE5 = Experiment(
@@ -172,11 +188,15 @@ FIGURE5 = Experiment(
     scales={
         "smoke": Scale(
             replicates=1,
-            settings={"steps": 300, "rays": 40, "runs": 2},
+            settings=RollBasinScale(steps=300, rays=40, runs=2),
             cells=("beta=0", "beta=0.1", "all"),
         ),
-        "laptop": Scale(replicates=10, settings={"steps": 8000, "rays": 3000, "runs": 10}, replicates_of={"all": 1}),
-        "paper": Scale(replicates=10, settings={"steps": 8000, "rays": 3000, "runs": 10}, replicates_of={"all": 1}),
+        "laptop": Scale(
+            replicates=10, settings=RollBasinScale(steps=8000, rays=3000, runs=10), replicates_of={"all": 1}
+        ),
+        "paper": Scale(
+            replicates=10, settings=RollBasinScale(steps=8000, rays=3000, runs=10), replicates_of={"all": 1}
+        ),
     },
     run_cell=run_basins,
     row_labels=("beta",),

@@ -1,8 +1,8 @@
 """Figure 5, images: minima of a residual net that generalise worse lie in basins smaller by thousands of decades."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
 import torch
@@ -10,12 +10,16 @@ from torch import Tensor
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.huang2020.basins import STATISTICS, statistics_below
+from goodminima.experiments.huang2020.cells import BetaCell
 from goodminima.experiments.huang2020.figure5 import spearman_over_runs
 from goodminima.experiments.huang2020.images import (
     BAD,
     CUTOFF,
     GOOD,
-    SETTINGS,
+    MINIMA,
+    AbstractImageScale,
+    Images,
+    ThinNet,
     basin_around,
     loss_at,
     minimum,
@@ -23,20 +27,36 @@ from goodminima.experiments.huang2020.images import (
     remembered_of,
     task_of,
 )
+from goodminima.experiments.settings import Count, NonNegative
 from goodminima.train import Fit
 
 BETAS = (GOOD, 0.1, 0.25, BAD)
 CUTOFFS = (CUTOFF, 0.5, 1.0)
 
 
-def run_image_basins(cell: Cell, context: Context) -> Outcome:
-    """One beta's basin; or, in the last cell, what all runs of all betas say together.
+@final
+@dataclass(frozen=True, kw_only=True)
+class ImageBasinScale(AbstractImageScale):
+    """What a scale sets.
 
-    Settings read from the scale: those of `images`; `rays`, `runs`.
+    Args:
+        minima: How they are found.
+        rays: From each minimum.
+        runs: How many the last cell of one replicate goes over.
+        betas: Of the minima of a run, from the least up.
     """
-    if cell.settings["beta"] == "all":
+
+    rays: Count
+    runs: Count
+    betas: tuple[NonNegative, ...]
+
+
+def run_image_basins(cell: Cell[BetaCell], context: Context[ImageBasinScale]) -> Outcome:
+    """One beta's basin; or, in the last cell, what all runs of all betas say together."""
+    beta = cell.settings.beta
+    if beta == "all":
         return _over_runs(context)
-    found, statistics = _basin_of(context, cell.settings["beta"])
+    found, statistics = _basin_of(context, beta)
     values = _accuracies(found) | {name: _or_none(statistics[name][0]) for name in cell.measures[2:]}
     missing = [
         str(cutoff) for cutoff, radius in zip(CUTOFFS, statistics["mean radius"], strict=True) if np.isnan(radius)
@@ -45,9 +65,9 @@ def run_image_basins(cell: Cell, context: Context) -> Outcome:
     return Outcome(values=values, arrays=dict(statistics), note=note)
 
 
-def _basin_of(context: Context, beta: float) -> tuple[Fit, Mapping[str, np.ndarray]]:
+def _basin_of(context: Context[ImageBasinScale], beta: float) -> tuple[Fit, Mapping[str, np.ndarray]]:
     """The minimum, and each statistic of its basin at each of `CUTOFFS`."""
-    task, rays = task_of(context), context.scale_settings["rays"]
+    task, rays = task_of(context), context.scale_settings.rays
     found, probe, seed = minimum(context, task, beta), probe_of(task, context), context.key("rays")
 
     def make() -> Mapping[str, Tensor]:
@@ -62,9 +82,9 @@ def _basin_of(context: Context, beta: float) -> tuple[Fit, Mapping[str, np.ndarr
     return found, dict(zip(STATISTICS, measured["values"].numpy(), strict=True))
 
 
-def _over_runs(context: Context) -> Outcome:
+def _over_runs(context: Context[ImageBasinScale]) -> Outcome:
     """The rank correlation over all runs, and by how many decades the good basin is larger, at least and on average."""
-    betas, runs = context.scale_settings["betas"], context.scale_settings["runs"]
+    betas, runs = context.scale_settings.betas, context.scale_settings.runs
     accuracy, volume = np.empty((2, runs, len(betas)))
     for run in reversed(range(runs)):  # other workers come from the first on: nobody waits for what another makes
         of_run = replace(context, replicate=runs * context.replicate + run)
@@ -101,25 +121,27 @@ _MEASURES = (
 _TOGETHER = ("rank correlation", "decades, least", "decades, mean")
 
 
-def _cell(beta: float) -> Cell:
+def _cell(beta: float) -> Cell[BetaCell]:
     fits = Claim("training accuracy is above 99.5 %", above=0.995)
-    return Cell(name=f"beta={beta:g}", settings={"beta": beta}, measures=_MEASURES, claims={"train accuracy": fits})
+    return Cell(
+        name=f"beta={beta:g}", settings=BetaCell(beta=beta), measures=_MEASURES, claims={"train accuracy": fits}
+    )
 
 
-def _all_runs() -> Cell:
-    settings: dict[str, Any] = {"beta": "all"}
+def _all_runs() -> Cell[BetaCell]:
     claims = {
         "rank correlation": Claim("test accuracy and log10 V: severe rank correlation", above=0.8),
         "decades, least": Claim("good basins are larger by at least 10,000 orders of magnitude", above=10_000),
     }
-    return Cell(name="all", settings=settings, measures=_TOGETHER, claims=claims)
+    return Cell(name="all", settings=BetaCell(beta="all"), measures=_TOGETHER, claims=claims)
 
 
-_SMALLER = {
-    "images": {"num_train": 500, "num_extra": 15_000, "num_test": 2000},
-    "net": {"blocks": 1, "width": 8},
-    "epochs": 120,
-}
+_SMALLER = replace(
+    MINIMA["laptop"],
+    images=Images(num_train=500, num_extra=15_000, num_test=2000),
+    net=ThinNet(blocks=1, width=8),
+    epochs=120,
+)
 FIGURE5_SVHN = Experiment(
     name="huang2020/figure5_svhn",
     title="Generalisation, sharpness and volume of a residual net on images",
@@ -131,18 +153,18 @@ FIGURE5_SVHN = Experiment(
     scales={
         "smoke": Scale(
             replicates=1,
-            settings={**SETTINGS["smoke"], "rays": 6, "runs": 2, "betas": (GOOD, BAD)},
+            settings=ImageBasinScale(minima=MINIMA["smoke"], rays=6, runs=2, betas=(GOOD, BAD)),
             cells=("beta=0", "beta=0.5", "all"),
         ),
         "laptop": Scale(
             replicates=4,
-            settings={**SETTINGS["laptop"], **_SMALLER, "rays": 20, "runs": 4, "betas": (GOOD, 0.1, BAD)},
+            settings=ImageBasinScale(minima=_SMALLER, rays=20, runs=4, betas=(GOOD, 0.1, BAD)),
             cells=("beta=0", "beta=0.1", "beta=0.5", "all"),
             replicates_of={"all": 1},
         ),
         "paper": Scale(
             replicates=4,
-            settings={**SETTINGS["paper"], "rays": 3000, "runs": 4, "betas": BETAS},
+            settings=ImageBasinScale(minima=MINIMA["paper"], rays=3000, runs=4, betas=BETAS),
             replicates_of={"all": 1},
         ),
     },

@@ -3,20 +3,27 @@
 import numpy as np
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.huang2020.roll import BETAS, clearances, for_picture, minima, points, regions_of, spearman
+from goodminima.experiments.huang2020.cells import BetaCell
+from goodminima.experiments.huang2020.roll import (
+    BETAS,
+    RollScale,
+    clearances,
+    for_picture,
+    minima,
+    points,
+    regions_of,
+    spearman,
+)
 
 
-def run_boundary(cell: Cell, context: Context) -> Outcome:
-    """One beta's generalisation gap, boundary and margins; or, in the last cell, how they go together over all betas.
-
-    Settings read from the scale: `steps` of Adam.
-    """
-    found = minima(context)
+def run_boundary(cell: Cell[BetaCell], context: Context[RollScale]) -> Outcome:
+    """One beta's generalisation gap, boundary and margins; or, in the last cell, how they go together over all betas."""
+    found = minima(context, steps=context.scale_settings.steps)
     gaps = found.train_accuracy - found.test_accuracy
-    if cell.settings["beta"] == "all":
+    if cell.settings.beta == "all":
         margins = np.median(clearances(regions_of(found.population), found.task.train), axis=1)
         return Outcome(values={"gap and median margin": spearman(gaps, margins)})
-    number = BETAS.index(cell.settings["beta"])
+    number = BETAS.index(cell.settings.beta)
     regions = regions_of(found.population[number : number + 1])
     margin = clearances(regions, found.task.train)[0]
     values: dict[str, float | None] = {
@@ -28,10 +35,10 @@ def run_boundary(cell: Cell, context: Context) -> Outcome:
     return Outcome(values=values, arrays={"classes": for_picture(regions)[0]} | points(found.task.train))
 
 
-def _cell(beta: float) -> Cell:
+def _cell(beta: float) -> Cell[BetaCell]:
     return Cell(
         name=f"beta={beta:g}",
-        settings={"beta": beta},
+        settings=BetaCell(beta=beta),
         measures=("train accuracy", "generalisation gap", "median margin", "smallest margin"),
         claims={"train accuracy": Claim("training accuracy is above 99.5 %", above=0.995)},
     )
@@ -39,7 +46,7 @@ def _cell(beta: float) -> Cell:
 
 _ALL = Cell(
     name="all",
-    settings={"beta": "all"},
+    settings=BetaCell(beta="all"),
     measures=("gap and median margin",),
     claims={"gap and median margin": Claim("as the gap grows the margin decreases: rank correlation", below=-0.8)},
 )
@@ -51,9 +58,9 @@ FIGURE6 = Experiment(
     percent=False,
     cells=(*(_cell(beta) for beta in BETAS), _ALL),
     scales={
-        "smoke": Scale(replicates=1, settings={"steps": 300}, cells=("beta=0", "beta=0.2", "all")),
-        "laptop": Scale(replicates=5, settings={"steps": 8000}),
-        "paper": Scale(replicates=10, settings={"steps": 8000}),
+        "smoke": Scale(replicates=1, settings=RollScale(steps=300), cells=("beta=0", "beta=0.2", "all")),
+        "laptop": Scale(replicates=5, settings=RollScale(steps=8000)),
+        "paper": Scale(replicates=10, settings=RollScale(steps=8000)),
     },
     run_cell=run_boundary,
     row_labels=("beta",),

@@ -1,18 +1,21 @@
 """Figure 7: the loss along random directions from a minimum, and how much the width of its basin varies over them."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
+from goodminima.experiments.huang2020.cells import MinimumCell
 from goodminima.experiments.huang2020.images import (
     BAD,
     CUTOFF,
     GOOD,
-    SETTINGS,
+    MINIMA,
+    AbstractImageScale,
     basin_around,
     loss_at,
     minimum,
@@ -21,18 +24,33 @@ from goodminima.experiments.huang2020.images import (
     remembered_of,
     task_of,
 )
+from goodminima.experiments.settings import Count
 from goodminima.landscape import Evaluation, line, random_directions
 from goodminima.train import Fit
 
 SPAN = 0.25  # of the lines, in filter norms
 
 
-def run_rays(cell: Cell, context: Context) -> Outcome:
-    """One minimum's radii along random directions, and losses along some of them; of the bad one also beside the good one.
+@final
+@dataclass(frozen=True, kw_only=True)
+class RaysScale(AbstractImageScale):
+    """What a scale sets.
 
-    Settings read from the scale: those of `images`; `rays`; `lines` and their `points`.
+    Args:
+        minima: How they are found.
+        rays: From each minimum.
+        lines: Along which losses are shown.
+        points: Of each line.
     """
-    found, radii = _radii_of(context, cell.settings["beta"])
+
+    rays: Count
+    lines: Count
+    points: Count
+
+
+def run_rays(cell: Cell[MinimumCell], context: Context[RaysScale]) -> Outcome:
+    """One minimum's radii along random directions, and losses along some of them; of the bad one also beside the good one."""
+    found, radii = _radii_of(context, cell.settings.beta)
     values: dict[str, float | None] = {"train accuracy": found.last.train_accuracy}
     values |= {"test accuracy": found.last.test_accuracy}
     values |= dict.fromkeys(cell.measures[2:])
@@ -43,7 +61,7 @@ def run_rays(cell: Cell, context: Context) -> Outcome:
             "longest": float(radii.max()),
             "spread": float(radii.std(ddof=1) / radii.mean()),
         }
-    if cell.settings["beta"] == BAD:
+    if cell.settings.beta == BAD:
         _, of_good = _radii_of(context, GOOD)
         there = len(radii) and len(of_good)
         values["longest bad / shortest good"] = float(radii.max() / of_good.min()) if there else None
@@ -55,9 +73,9 @@ def run_rays(cell: Cell, context: Context) -> Outcome:
     )
 
 
-def _radii_of(context: Context, beta: float) -> tuple[Fit, np.ndarray]:
+def _radii_of(context: Context[RaysScale], beta: float) -> tuple[Fit, np.ndarray]:
     """The minimum, and where each ray from it first crosses the cutoff; none where the minimum itself lies above."""
-    task, rays = task_of(context), context.scale_settings["rays"]
+    task, rays = task_of(context), context.scale_settings.rays
     found, probe, seed = minimum(context, task, beta), probe_of(task, context), context.key("rays")
 
     def make() -> Mapping[str, Tensor]:
@@ -70,14 +88,14 @@ def _radii_of(context: Context, beta: float) -> tuple[Fit, np.ndarray]:
     return found, measured["radii"].numpy()
 
 
-def _lines_of(context: Context, found: Fit) -> Mapping[str, np.ndarray]:
+def _lines_of(context: Context[RaysScale], found: Fit) -> Mapping[str, np.ndarray]:
     """Losses along a few more random directions, filter-normalised, both ways."""
-    settings, probe = context.scale_settings, probe_of(task_of(context), context)
+    scale, probe = context.scale_settings, probe_of(task_of(context), context)
     how = Evaluation(batch_norm="eval", callback=points_told(context, "a line"))
     net = found.net.to(context.device)
-    directions = random_directions(net, num_directions=settings["lines"], seed=context.key("lines"))
+    directions = random_directions(net, num_directions=scale.lines, seed=context.key("lines"))
     cuts = [
-        line(net, probe, direction=direction, span=(-SPAN, SPAN), steps=settings["points"], evaluation=how)
+        line(net, probe, direction=direction, span=(-SPAN, SPAN), steps=scale.points, evaluation=how)
         for direction in directions
     ]
     return {"along": cuts[0].x, "losses": np.stack([cut.loss for cut in cuts])}
@@ -87,12 +105,11 @@ _MEASURES = ("train accuracy", "test accuracy", "mean radius", "shortest", "long
 _SMALL = Claim("the width varies little over directions: standard deviation over mean of the radii", below=0.25)
 
 
-def _cell(name: str, beta: float, **claims: Claim) -> Cell:
-    settings: dict[str, Any] = {"minimum": name, "beta": beta}
+def _cell(name: Literal["good", "bad"], beta: float, **claims: Claim) -> Cell[MinimumCell]:
     fits = Claim("training accuracy is 100 %", above=0.9999)
     return Cell(
         name=name,
-        settings=settings,
+        settings=MinimumCell(minimum=name, beta=beta),
         measures=(*_MEASURES, *claims),
         claims={"train accuracy": fits, "spread": _SMALL, **claims},
     )
@@ -110,9 +127,9 @@ FIGURE7 = Experiment(
     percent=False,
     cells=(_cell("good", GOOD), _cell("bad", BAD, **{"longest bad / shortest good": _APART})),
     scales={
-        "smoke": Scale(replicates=1, settings={**SETTINGS["smoke"], "rays": 6, "lines": 3, "points": 9}),
-        "laptop": Scale(replicates=1, settings={**SETTINGS["laptop"], "rays": 40, "lines": 8, "points": 41}),
-        "paper": Scale(replicates=1, settings={**SETTINGS["paper"], "rays": 3000, "lines": 50, "points": 101}),
+        "smoke": Scale(replicates=1, settings=RaysScale(minima=MINIMA["smoke"], rays=6, lines=3, points=9)),
+        "laptop": Scale(replicates=1, settings=RaysScale(minima=MINIMA["laptop"], rays=40, lines=8, points=41)),
+        "paper": Scale(replicates=1, settings=RaysScale(minima=MINIMA["paper"], rays=3000, lines=50, points=101)),
     },
     run_cell=run_rays,
     row_labels=("minimum",),

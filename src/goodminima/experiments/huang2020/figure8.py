@@ -1,10 +1,15 @@
 """Figure 8: a disc with almost no margin is not what nets find, although it would be right."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, final
+
 import numpy as np
 
 from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.huang2020.roll import HIDDEN, for_picture, points
+from goodminima.experiments.settings import Count, Positive, Settings
 from goodminima.landscape import decision_regions, parameters_of
 from goodminima.nets import MLP
 from goodminima.population import AbstractPrior, Glorot, Population, TorchDefault
@@ -13,7 +18,8 @@ from goodminima.tasks.concentric_rings import FRAME
 from goodminima.train import OptimizerConfig, Recipe, fit
 
 PINCHED, WIDE = 0.001, 0.2
-_NETS: dict[str, tuple[tuple[int, ...], AbstractPrior]] = {
+Net = Literal["6 layers", "9 x 100"]
+_NETS: Mapping[Net, tuple[tuple[int, ...], AbstractPrior]] = {
     "6 layers": (HIDDEN, Glorot()),
     "9 x 100": ((100,) * 9, TorchDefault()),
 }
@@ -21,15 +27,38 @@ _STEPS_ACROSS = 361
 _TELL_EVERY = 100  # steps
 
 
-def run_rings(cell: Cell, context: Context) -> Outcome:
-    """One training on the rings, and how much of the plane it says otherwise than a disc.
+@final
+@dataclass(frozen=True, kw_only=True)
+class RingsCell(Settings):
+    """What a row sets.
 
-    Settings read from the scale: `steps` of Adam.
+    Args:
+        net: Which of `_NETS`.
+        gap: Between the rings.
     """
-    hidden, prior = _NETS[cell.settings["net"]]
-    task, net = rings(gap=cell.settings["gap"]), MLP(in_features=2, hidden=hidden, hidden_bias=True)
+
+    net: Net
+    gap: Positive
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RingsScale(Settings):
+    """What a scale sets.
+
+    Args:
+        steps: Of Adam.
+    """
+
+    steps: Count
+
+
+def run_rings(cell: Cell[RingsCell], context: Context[RingsScale]) -> Outcome:
+    """One training on the rings, and how much of the plane it says otherwise than a disc."""
+    hidden, prior = _NETS[cell.settings.net]
+    task, net = rings(gap=cell.settings.gap), MLP(in_features=2, hidden=hidden, hidden_bias=True)
     start = prior.draw(net, seed=context.key("start"), indices=np.zeros(1, np.uint64))
-    steps = context.scale_settings["steps"]
+    steps = context.scale_settings.steps
 
     def callback(seen: int, wanted: int) -> None:
         if (done := seen // len(task.train)) % _TELL_EVERY == 0:
@@ -57,7 +86,7 @@ def run_rings(cell: Cell, context: Context) -> Outcome:
     return Outcome(values=values, arrays={"classes": for_picture(regions)[0]} | points(task.train))
 
 
-def _cell(net: str, gap: float) -> Cell:
+def _cell(net: Net, gap: float) -> Cell[RingsCell]:
     fits = Claim(f"{net}, gap {gap:g}: every point is right", above=0.9999)
     shape = (
         Claim(f"{net}, gap {gap:g}: the boundary is circular", below=0.01)
@@ -66,7 +95,7 @@ def _cell(net: str, gap: float) -> Cell:
     )
     return Cell(
         name=f"{net.replace(' ', '')}/gap={gap:g}",
-        settings={"net": net, "gap": gap},
+        settings=RingsCell(net=net, gap=gap),
         measures=("train accuracy", "given away inside", "taken around", "not the disc"),
         claims={"train accuracy": fits, "not the disc": shape},
     )
@@ -80,9 +109,9 @@ FIGURE8 = Experiment(
     percent=False,
     cells=tuple(_cell(net, gap) for net in _NETS for gap in (WIDE, PINCHED)),
     scales={
-        "smoke": Scale(replicates=1, settings={"steps": 1000}, cells=("6layers/gap=0.2", "6layers/gap=0.001")),
-        "laptop": Scale(replicates=5, settings={"steps": 10_000}, replicates_of={"9x100/gap=0.2": 2}),
-        "paper": Scale(replicates=5, settings={"steps": 10_000}),
+        "smoke": Scale(replicates=1, settings=RingsScale(steps=1000), cells=("6layers/gap=0.2", "6layers/gap=0.001")),
+        "laptop": Scale(replicates=5, settings=RingsScale(steps=10_000), replicates_of={"9x100/gap=0.2": 2}),
+        "paper": Scale(replicates=5, settings=RingsScale(steps=10_000)),
     },
     run_cell=run_rings,
     row_labels=("net", "gap"),

@@ -1,7 +1,8 @@
 """Section 2: a linear model and a residual net of as many weights, both of which fit every training image."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal, final
 
 from torch import nn
 
@@ -16,46 +17,77 @@ from goodminima.experiments.huang2020.fits import (
     task_of,
     trained,
 )
+from goodminima.experiments.settings import Count, Positive, Settings
 from goodminima.nets import ThinResNet
 from goodminima.population.parameters import num_parameters
 from goodminima.tasks import Task
-from goodminima.train import Cosine, CropFlip, Epoch, MultiStep, OptimizerConfig, Recipe
+from goodminima.train import Cosine, CropFlip, Epoch, Fit, MultiStep, OptimizerConfig, Recipe
 from goodminima.train.dual import fit_least_squares
 
-# Read by every entry that trains the pair: `images` None for all; `blocks` and `width` of the ResNet.
-PAIR: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {"images": 100, "blocks": 1, "width": 8, "epochs": 12, "batch": 20, "lr": 0.1},
-    "laptop": {"images": 5000, "blocks": 1, "width": 24, "epochs": 30, "batch": 32, "lr": 0.03},
-    "paper": {"images": None, "blocks": 3, "width": 16, "epochs": 200, "batch": 128, "lr": 0.1},
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PairCell(Settings):
+    """What a row sets.
+
+    Args:
+        model: What is fitted.
+    """
+
+    model: Literal["linear", "least squares", "ResNet"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PairScale(Settings):
+    """What a scale sets.
+
+    Args:
+        images: Training images; None for all, with the paper's own recipe.
+        blocks: Of each stage of the ResNet.
+        width: Channels of its first stage.
+        epochs: Of SGD.
+        batch: Images a step.
+        lr: Learning rate at the beginning.
+    """
+
+    images: Count | None
+    blocks: Count
+    width: Count
+    epochs: Count
+    batch: Count
+    lr: Positive
+
+
+# For every entry that trains the pair.
+PAIR: Mapping[str, PairScale] = {
+    "smoke": PairScale(images=100, blocks=1, width=8, epochs=12, batch=20, lr=0.1),
+    "laptop": PairScale(images=5000, blocks=1, width=24, epochs=30, batch=32, lr=0.03),
+    "paper": PairScale(images=None, blocks=3, width=16, epochs=200, batch=128, lr=0.1),
 }
 
 
-def run_pair(cell: Cell, context: Context) -> Outcome:
-    """One of the models on the replicate's images.
-
-    Settings read from the scale: `pair`, an entry of `PAIR`.
-    """
-    settings = context.scale_settings["pair"]
-    task = task_of(context, settings["images"], classes=10)
+def run_pair(cell: Cell[PairCell], context: Context[PairScale]) -> Outcome:
+    """One of the models on the replicate's images."""
+    scale = context.scale_settings
+    task = task_of(context, scale.images, classes=10)
     weights = task.num_classes * (features_of(task).num_features + 1)
-    match cell.settings["model"]:
+    match cell.settings.model:
         case "linear":
             return outcome_of(_linear(context, task), weights=weights)
         case "least squares":
             found = fit_least_squares(features_of(task).kernel, task.train, num_classes=task.num_classes)
             return outcome_of(measured(found.net, task, number=0), weights=weights)
         case "ResNet":
-            net = _resnet(context, task, settings)
+            net = _resnet(context, task)
             return outcome_of(net.last, weights=num_parameters(net.net), beaten=_linear(context, task))
-        case model:
-            raise ValueError(f"linear_vs_resnet: no model called {model!r}")
 
 
-def linear_cell(**settings: str) -> Cell:
+def linear_cell() -> Cell[PairCell]:
     """The linear model as the paper has it."""
     return Cell(
         name="linear",
-        settings={"model": "linear"} | settings,
+        settings=PairCell(model="linear"),
         measures=MEASURES,
         printed={"train accuracy": Printed(1.0), "test accuracy": Printed(0.49)},
         claims={
@@ -64,11 +96,11 @@ def linear_cell(**settings: str) -> Cell:
     )
 
 
-def resnet_cell(**settings: str) -> Cell:
+def resnet_cell() -> Cell[PairCell]:
     """The net."""
     return Cell(
         name="resnet",
-        settings={"model": "ResNet"} | settings,
+        settings=PairCell(model="ResNet"),
         measures=(*MEASURES, GAIN),
         printed={"train accuracy": Printed(1.0), "test accuracy": Printed(0.92)},
         claims={
@@ -82,21 +114,24 @@ def _linear(context: Context, task: Task) -> Epoch:
     return linear(context, task, "pair linear").last
 
 
-def _resnet(context: Context, task: Task, settings: Mapping[str, Any]):
+def _resnet(context: Context[PairScale], task: Task) -> Fit[nn.Module]:
+    scale = context.scale_settings
+
     def net_of(task: Task) -> nn.Module:
-        shape = {"blocks": settings["blocks"], "width": settings["width"]}
-        return ThinResNet(**shape, in_channels=task.train.x.shape[1], num_classes=task.num_classes)
+        return ThinResNet(
+            blocks=scale.blocks, width=scale.width, in_channels=task.train.x.shape[1], num_classes=task.num_classes
+        )
 
-    return trained(context, task, "pair resnet", recipe=_recipe(settings), make=net_of)
+    return trained(context, task, "pair resnet", recipe=_recipe(scale), make=net_of)
 
 
-def _recipe(settings: Mapping[str, Any]) -> Recipe:
+def _recipe(scale: PairScale) -> Recipe:
     """Few images without augmentation: crops would keep the net from fitting them in so few epochs."""
-    few = settings["images"] is not None
+    few = scale.images is not None
     return Recipe(
-        epochs=settings["epochs"],
-        batch_size=settings["batch"],
-        optimizer=OptimizerConfig(lr=settings["lr"], options={"momentum": 0.9}),
+        epochs=scale.epochs,
+        batch_size=scale.batch,
+        optimizer=OptimizerConfig(lr=scale.lr, options={"momentum": 0.9}),
         schedule=Cosine() if few else MultiStep(at=(100, 150), factor=0.1),
         weight_decay=0.0 if few else 1e-4,
         augment=None if few else CropFlip(pad=4),
@@ -114,16 +149,16 @@ LINEAR_VS_RESNET = Experiment(
         linear_cell(),
         Cell(
             name="least-squares",
-            settings={"model": "least squares"},
+            settings=PairCell(model="least squares"),
             measures=MEASURES,
             claims={"train accuracy": Claim("the same features, least norm: fits every training image", above=0.99999)},
         ),
         resnet_cell(),
     ),
     scales={
-        "smoke": Scale(replicates=1, settings={"pair": PAIR["smoke"]}, comparable=False),
-        "laptop": Scale(replicates=3, settings={"pair": PAIR["laptop"]}, comparable=False),
-        "paper": Scale(replicates=1, settings={"pair": PAIR["paper"]}),
+        "smoke": Scale(replicates=1, settings=PAIR["smoke"], comparable=False),
+        "laptop": Scale(replicates=3, settings=PAIR["laptop"], comparable=False),
+        "paper": Scale(replicates=1, settings=PAIR["paper"]),
     },
     run_cell=run_pair,
     row_labels=("model",),

@@ -1,6 +1,5 @@
 """The swiss roll within an experiment: its net, and minima of growing poison, which several figures share."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -9,8 +8,9 @@ from scipy.spatial import KDTree
 from scipy.stats import rankdata
 from torch import Tensor
 
-from goodminima.core.progress import Progress
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Context
+from goodminima.experiments.settings import Count, Settings
 from goodminima.experiments.shared_trainings import shared_tensors
 from goodminima.landscape import Regions, decision_regions
 from goodminima.nets import MLP
@@ -22,6 +22,18 @@ from goodminima.train import PoisonedAdamConfig, poison_together
 BETAS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 HIDDEN = (23, 16, 26, 32, 28, 31)  # units of the six layers in the authors' code
 _STEPS_ACROSS = 361  # points along each side of the frame: one every 0.1
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RollScale(Settings):
+    """What a scale sets of a figure that measures minima as they are.
+
+    Args:
+        steps: Of Adam, to each minimum.
+    """
+
+    steps: Count
 
 
 @final
@@ -53,12 +65,14 @@ def start_of(context: Context, number: int) -> Tensor:
     return drawn.expand(number, -1)
 
 
-def minima(context: Context) -> Minima:
+def minima(context: Context, *, steps: int) -> Minima:
     """The replicate's minima, the same in every figure; trained once where trainings are kept.
 
-    Settings read from the scale: `steps` of Adam.
+    Args:
+        context: Of the replicate.
+        steps: Of Adam.
     """
-    task, net, adam = roll(context), roll_net(), PoisonedAdamConfig(steps=context.scale_settings["steps"])
+    task, net, adam = roll(context), roll_net(), PoisonedAdamConfig(steps=steps)
 
     def make() -> dict[str, Tensor]:
         theta = poison_together(
@@ -85,15 +99,6 @@ def measured(task: Task, population: Population) -> Minima:
     """Minima with their accuracies."""
     train, test = (population.accuracy(split.x, split.y).double().cpu().numpy() for split in (task.train, task.test))
     return Minima(task=task, population=population, train_accuracy=train, test_accuracy=test)
-
-
-def steps_told(context: Context, *, total: int, of: str = "steps") -> Callable[[int], None]:
-    """A listener that reports steps, or what else it counts."""
-
-    def callback(done: int) -> None:
-        context.callback(Progress(done=done, total=total, unit=of, effort=done, effort_unit=of))
-
-    return callback
 
 
 def regions_of(population: Population) -> Regions:

@@ -24,7 +24,7 @@ TABLE1 = Experiment(
     percent=False,
     cells=(*(zoo_cell(name) for name in OPTIMIZERS), zoo_linear_cell()),
     scales={
-        scale: Scale(replicates=3 if scale == "laptop" else 1, settings={"zoo": zoo}, comparable=scale == "paper")
+        scale: Scale(replicates=3 if scale == "laptop" else 1, settings=zoo, comparable=scale == "paper")
         for scale, zoo in ZOO.items()
     },
     run_cell=run_zoo,

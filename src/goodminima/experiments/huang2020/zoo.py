@@ -1,7 +1,8 @@
 """The optimizers of Table 1, as published and as two cores can run them, and what each of them trains."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal, final
 
 from torch import nn
 
@@ -16,13 +17,13 @@ from goodminima.experiments.huang2020.fits import (
     task_of,
     trained,
 )
+from goodminima.experiments.settings import Count, Positive, Settings
 from goodminima.nets import VGG13
 from goodminima.population.parameters import num_parameters
 from goodminima.tasks import Task
 from goodminima.train import Constant, Cosine, CropFlip, Epoch, MultiStep, OptimizerConfig, Recipe
 from goodminima.train.batch_norm import with_statistics_of
 
-LINEAR = "linear"
 _PHASE = 50  # epochs between two falls of the learning rate
 _BATCH = 128
 
@@ -96,51 +97,94 @@ _PRINTED: Mapping[str, tuple[float, float, float, float]] = {
     "SGD Nesterov": (0.004, 0.393, 99.90, 92.06),
 }
 
-# Read by every entry that trains the zoo: `images` None for all, `recipes` "published" for those of Table 1; L-BFGS has
-# batches of its own: its steps are few and long, and a line search wants a loss that means something.
-ZOO: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {
-        "images": 80,
-        "classes": 4,
-        "width": 1 / 16,
-        "recipes": "short",
-        "epochs": 12,
-        "batch": {"LBFGS": 40, "others": 20},
-    },
-    "laptop": {
-        "images": 2000,
-        "classes": 4,
-        "width": 1 / 8,
-        "recipes": "short",
-        "epochs": 15,
-        "batch": {"LBFGS": 500, "others": 64},
-    },
-    "paper": {"images": None, "classes": 10, "width": 1.0, "recipes": "published"},
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ZooCell(Settings):
+    """What a row of an optimizer sets.
+
+    Args:
+        optimizer: As Table 1 calls it.
+        short: How it trains on few images.
+        published: How the paper trains with it.
+    """
+
+    optimizer: str
+    short: OptimizerConfig
+    published: Recipe
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ZooLinearCell(Settings):
+    """What the row of the linear model sets: nothing.
+
+    Args:
+        optimizer: As the row is labelled.
+    """
+
+    optimizer: Literal["linear"] = "linear"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ShortTraining(Settings):
+    """How nets are trained on few images.
+
+    Args:
+        epochs: Of each optimizer.
+        batch: Images a step.
+        lbfgs_batch: Those of L-BFGS: its steps are few and long, and a line search wants a loss that means something.
+    """
+
+    epochs: Count
+    batch: Count
+    lbfgs_batch: Count
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ZooScale(Settings):
+    """What a scale sets.
+
+    Args:
+        images: Training images; None for all.
+        classes: How many they are of, from the first on.
+        width: Of VGG13, in units of the usual one.
+        short: How nets are trained; None for the recipes of Table 1.
+    """
+
+    images: Count | None
+    classes: Count
+    width: Positive
+    short: ShortTraining | None
+
+
+# For every entry that trains the zoo.
+ZOO: Mapping[str, ZooScale] = {
+    "smoke": ZooScale(images=80, classes=4, width=1 / 16, short=ShortTraining(epochs=12, batch=20, lbfgs_batch=40)),
+    "laptop": ZooScale(images=2000, classes=4, width=1 / 8, short=ShortTraining(epochs=15, batch=64, lbfgs_batch=500)),
+    "paper": ZooScale(images=None, classes=10, width=1.0, short=None),
 }
 
 
-def run_zoo(cell: Cell, context: Context) -> Outcome:
-    """One optimizer, or the linear model, on the replicate's images.
-
-    Settings read from the scale: `zoo`, an entry of `ZOO`.
-    """
-    settings = context.scale_settings["zoo"]
-    task = task_of(context, settings["images"], settings["classes"])
-    name = cell.settings["optimizer"]
-    if name == LINEAR:
+def run_zoo(cell: Cell[ZooCell | ZooLinearCell], context: Context[ZooScale]) -> Outcome:
+    """One optimizer, or the linear model, on the replicate's images."""
+    scale, settings = context.scale_settings, cell.settings
+    task = task_of(context, scale.images, scale.classes)
+    if isinstance(settings, ZooLinearCell):
         weights = task.num_classes * (features_of(task).num_features + 1)
         return outcome_of(_linear(context, task), weights=weights)
-    epoch, weights = _optimized(context, task, name)
+    epoch, weights = _optimized(context, task, settings)
     return outcome_of(epoch, weights=weights, beaten=_linear(context, task))
 
 
-def zoo_cell(name: str, **settings: str) -> Cell:
+def zoo_cell(name: str) -> Cell[ZooCell]:
     """The row of an optimizer."""
     printed: Mapping[str, Printed] = dict(zip(MEASURES, _as_fractions(*_PRINTED[name]), strict=True))
-    recipes = {"short": repr(_SHORT[name]), "published": repr(PUBLISHED[name])}  # others are another experiment
     return Cell(
         name=name.lower().replace(" ", "-"),
-        settings={"optimizer": name} | recipes | settings,
+        settings=ZooCell(optimizer=name, short=_SHORT[name], published=PUBLISHED[name]),
         measures=(*MEASURES, GAIN),
         printed=printed,
         claims={
@@ -150,11 +194,11 @@ def zoo_cell(name: str, **settings: str) -> Cell:
     )
 
 
-def zoo_linear_cell(**settings: str) -> Cell:
+def zoo_linear_cell() -> Cell[ZooLinearCell]:
     """The row of the linear model, on the same images."""
     return Cell(
-        name=LINEAR,
-        settings={"optimizer": LINEAR} | settings,
+        name="linear",
+        settings=ZooLinearCell(),
         measures=MEASURES,
         claims={"train accuracy": Claim("linear model: fits every training image", above=0.99999)},
     )
@@ -171,27 +215,28 @@ def _linear(context: Context, task: Task) -> Epoch:
     return linear(context, task, "zoo linear").last
 
 
-def _optimized(context: Context, task: Task, name: str) -> tuple[Epoch, int]:
+def _optimized(context: Context[ZooScale], task: Task, cell: ZooCell) -> tuple[Epoch, int]:
     """What an optimizer's net comes to, and how many weights it has."""
-    settings = context.scale_settings["zoo"]
+    scale = context.scale_settings
 
     def net_of(task: Task) -> nn.Module:
-        return VGG13(width=settings["width"], in_channels=task.train.x.shape[1], num_classes=task.num_classes)
+        return VGG13(width=scale.width, in_channels=task.train.x.shape[1], num_classes=task.num_classes)
 
-    found = trained(context, task, f"zoo {name}", recipe=recipe_of(name, settings), make=net_of)
-    if name == "LBFGS" and settings["recipes"] == "short":
+    found = trained(context, task, f"zoo {cell.optimizer}", recipe=recipe_of(cell, scale), make=net_of)
+    if cell.optimizer == "LBFGS" and scale.short is not None:
         still = with_statistics_of(found.net, task.train.x)
         return measured(still, task, number=found.last.number), num_parameters(still)
     return found.last, num_parameters(found.net)
 
 
-def recipe_of(name: str, settings: Mapping[str, Any]) -> Recipe:
+def recipe_of(cell: ZooCell, scale: ZooScale) -> Recipe:
     """How an optimizer trains at a scale; a line search chooses its own steps, and has no schedule."""
-    if settings["recipes"] == "published":
-        return PUBLISHED[name]
+    if scale.short is None:
+        return cell.published
+    searches = cell.optimizer == "LBFGS"
     return Recipe(
-        epochs=settings["epochs"],
-        batch_size=settings["batch"]["LBFGS" if name == "LBFGS" else "others"],
-        optimizer=_SHORT[name],
-        schedule=Constant() if name == "LBFGS" else Cosine(),
+        epochs=scale.short.epochs,
+        batch_size=scale.short.lbfgs_batch if searches else scale.short.batch,
+        optimizer=cell.short,
+        schedule=Constant() if searches else Cosine(),
     )

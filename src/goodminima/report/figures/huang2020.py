@@ -101,13 +101,13 @@ def good_and_bad(experiment: Experiment, results: "Results") -> Figure:
 
 def _accuracies(cell: Cell, outcome: Outcome) -> str:
     train, test = (100 * _number(outcome.values[f"{split} accuracy"]) for split in ("train", "test"))
-    return f"{cell.settings['minimum']}: training {train:.1f} %, test {test:.1f} %"
+    return f"{cell.settings.minimum}: training {train:.1f} %, test {test:.1f} %"
 
 
 def basins_by_poison(experiment: Experiment, results: "Results") -> Figure:
     """Radii against test accuracy, with their range over runs and rays; volumes at all cutoffs by both means over rays."""
     figure, (radii, volumes, geometric) = plt.subplots(1, 3, figsize=(13.2, 4.4), layout="constrained")
-    by_beta = [results.outcomes(cell.name) for cell in results.cells if cell.settings["beta"] != "all"]
+    by_beta = [results.outcomes(cell.name) for cell in results.cells if cell.settings.beta != "all"]
     _radii(radii, [outcomes for outcomes in by_beta if outcomes])
     all_runs = next(iter(results.outcomes("all")), None)
     every = [outcome for outcomes in by_beta for outcome in outcomes]
@@ -173,7 +173,7 @@ def boundaries_by_gap(experiment: Experiment, results: "Results") -> Figure:
     for ax, (cell, outcome) in zip(axes.flat, shown, strict=False):
         _boundary(ax, outcome, ROLL_FRAME, size=5)
         gap = 100 * _number(outcome.values["generalisation gap"])
-        ax.set_title(f"gap {gap:.1f} % (beta {cell.settings['beta']:g})", fontsize=10)
+        ax.set_title(f"gap {gap:.1f} % (beta {cell.settings.beta:g})", fontsize=10)
     for ax in axes.flat[len(shown) :]:
         ax.axis("off")
     return figure
@@ -181,15 +181,15 @@ def boundaries_by_gap(experiment: Experiment, results: "Results") -> Figure:
 
 def rings(experiment: Experiment, results: "Results") -> Figure:
     """The first run of each net on each gap, and how all of them went."""
-    nets = list(dict.fromkeys(cell.settings["net"] for cell in results.cells))
-    gaps = list(dict.fromkeys(cell.settings["gap"] for cell in results.cells))
+    nets = list(dict.fromkeys(cell.settings.net for cell in results.cells))
+    gaps = list(dict.fromkeys(cell.settings.gap for cell in results.cells))
     figure, axes = plt.subplots(
         len(nets), len(gaps), figsize=(3.9 * len(gaps), 4.4 * len(nets)), layout="compressed", squeeze=False
     )
     for cell in results.cells:
-        ax = axes[nets.index(cell.settings["net"]), gaps.index(cell.settings["gap"])]
+        ax = axes[nets.index(cell.settings.net), gaps.index(cell.settings.gap)]
         outcomes = results.outcomes(cell.name)
-        ax.set_title(f"{cell.settings['net']}, gap {cell.settings['gap']:g}", fontsize=10)
+        ax.set_title(f"{cell.settings.net}, gap {cell.settings.gap:g}", fontsize=10)
         if not outcomes:
             ax.axis("off")
             continue

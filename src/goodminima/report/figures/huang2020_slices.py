@@ -58,7 +58,7 @@ def image_rays(experiment: Experiment, results: "Results") -> Figure:
     bad.sharey(good)
     shown = _shown(results)
     for ax, (cell, outcome) in zip((good, bad), shown, strict=False):
-        arrays, colour = outcome.arrays, _OF_MINIMUM[cell.settings["minimum"]]
+        arrays, colour = outcome.arrays, _OF_MINIMUM[cell.settings.minimum]
         ax.plot(arrays["along"], arrays["losses"].T, color=colour, lw=1, alpha=0.8)
         ax.axhspan(0, CUTOFF, color=GREY, alpha=0.15, lw=0)
         ax.axhline(CUTOFF, color=GREY, ls="--", lw=1, label=f"cutoff {CUTOFF:g}")
@@ -77,9 +77,9 @@ def _radii(ax: Axes, shown: list[tuple[Cell, Outcome]]) -> None:
     for cell, outcome in shown:
         ordered = np.sort(outcome.arrays["radii"])
         if len(ordered):
-            label = f"{cell.settings['minimum']}: spread {100 * _number(outcome.values['spread']):.0f} %"
+            label = f"{cell.settings.minimum}: spread {100 * _number(outcome.values['spread']):.0f} %"
             share = (np.arange(len(ordered)) + 0.5) / len(ordered)
-            ax.plot(100 * share, ordered, "o-", ms=3, lw=1, color=_OF_MINIMUM[cell.settings["minimum"]], label=label)
+            ax.plot(100 * share, ordered, "o-", ms=3, lw=1, color=_OF_MINIMUM[cell.settings.minimum], label=label)
     ax.set(xlabel="rays, shortest first [%]", ylabel="radius of the basin [filter norms]")
     ax.set_ylim(0, 1.25 * ax.get_ylim()[1])
     ax.set_title("where the loss first exceeds the cutoff", fontsize=9.5)
@@ -91,7 +91,7 @@ def _radii(ax: Axes, shown: list[tuple[Cell, Outcome]]) -> None:
 def image_basins(experiment: Experiment, results: "Results") -> Figure:
     """Radii of each run's minima, with the range of its rays, and volumes at all cutoffs, against test accuracy."""
     figure, (radii, volumes) = plt.subplots(1, 2, figsize=(9.4, 4.0), layout="constrained")
-    every = [o for cell in results.cells if cell.settings["beta"] != "all" for o in results.outcomes(cell.name)]
+    every = [o for cell in results.cells if cell.settings.beta != "all" for o in results.outcomes(cell.name)]
     accuracy = np.array([100 * _number(outcome.values["test accuracy"]) for outcome in every])
     at = {name: np.array([o.arrays[name] for o in every]) for name in _DRAWN} if every else {}
     if at:
@@ -121,7 +121,7 @@ def _shown(results: "Results") -> list[tuple[Cell, Outcome]]:
 
 def _accuracies(cell: Cell, outcome: Outcome) -> str:
     train, test = (100 * _number(outcome.values[f"{split} accuracy"]) for split in ("train", "test"))
-    return f"{cell.settings['minimum']} minimum: training {train:.1f} %, test {test:.1f} %"
+    return f"{cell.settings.minimum} minimum: training {train:.1f} %, test {test:.1f} %"
 
 
 def _number(value: float | None) -> float:

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goodminima.experiments.experiment import Cell, Experiment
+from goodminima.experiments.huang2020.figure2 import SideCell
+from goodminima.experiments.huang2020.linear_vs_resnet import PairCell
 from goodminima.report.figures.parts import BLUE, GREY, ORANGE
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def linear_and_optimizers(experiment: Experiment, results: "Results") -> Figure:
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(12.5, 4.4), layout="constrained", sharey=True, gridspec_kw={"width_ratios": (1, 4.2)}
     )
-    sides = {side: [cell for cell in results.cells if cell.settings["side"] == side] for side in ("left", "right")}
+    sides = {side: [cell for cell in results.cells if cell.settings.side == side] for side in ("left", "right")}
     _bars(left, results, sides["left"], title="linear model and ResNet")
     _optimizers(right, results, sides["right"])
     right.set(title="VGG13 by optimizer", ylabel="")
@@ -80,7 +82,8 @@ def _bars(ax: Axes, results: "Results", cells: Sequence[Cell], *, title: str) ->
 
 def _name_of(cell: Cell) -> str:
     """Of the optimizer or the model."""
-    return str(cell.settings.get("optimizer", cell.settings.get("model")))
+    settings = cell.settings.of if isinstance(cell.settings, SideCell) else cell.settings
+    return settings.model if isinstance(settings, PairCell) else settings.optimizer
 
 
 def _with_legend(figure: Figure, ax: Axes, *, columns: int) -> Figure:
