@@ -1,13 +1,15 @@
 """Diagonal linear networks: the start's scale interpolates between l2 and l1; noise acts as a smaller scale."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, final
 
 import numpy as np
 
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import Count, Positive, Settings
 from goodminima.theory.convex import margin, max_margin
 from goodminima.theory.diagonal_classification import classification_flow
 from goodminima.theory.diagonal_networks import (
@@ -25,33 +27,116 @@ from goodminima.theory.logistic import angle
 from goodminima.theory.loops import Callback, slope
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
+@dataclass(frozen=True, kw_only=True)
+class AbstractSparseCell(Settings):
+    """What every cell sets: its data.
+
+    Args:
+        n: Examples.
+        d: Their dimensions.
+        nonzero: Coordinates of the teacher that are not 0.
+    """
+
+    n: Count
+    d: Count
+    nonzero: Count
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RegressionCell(AbstractSparseCell):
+    """What the cell of scales sets.
+
+    Args:
+        n: As in every cell, and so are `d` and `nonzero`.
+        alphas: Scales of the start.
+        middle: The one of them at which steps are compared.
+        shares: Step sizes, in units of the largest stable one; the first is every scale's.
+        max_steps: At most so many of each run.
+        part: Which cell it is.
+    """
+
+    alphas: tuple[Positive, ...]
+    middle: Positive
+    shares: tuple[Positive, ...]
+    max_steps: Count
+    part: Literal["regression"] = "regression"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NoiseCell(AbstractSparseCell):
+    """What the cell of single examples sets.
+
+    Args:
+        n: As in every cell, and so are `d` and `nonzero`.
+        alpha: Scale of the start.
+        steps: Step sizes, increasing.
+        max_steps: At most so many of each run.
+        part: Which cell it is.
+    """
+
+    alpha: Positive
+    steps: tuple[Positive, ...]
+    max_steps: Count
+    part: Literal["noise"] = "noise"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ClassificationCell(AbstractSparseCell):
+    """What the cell of margins sets.
+
+    Args:
+        n: As in every cell, and so are `d` and `nonzero`.
+        alphas: Scales of the start, increasing.
+        large: The least of those on which margins collapse.
+        part: Which cell it is.
+    """
+
+    alphas: tuple[Positive, ...]
+    large: Positive
+    part: Literal["classification"] = "classification"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OrdersScale(Settings):
+    """What a scale sets.
+
+    Args:
+        orders: Of single examples, at each step size.
+    """
+
+    orders: Count
+
+
+def _run(cell: Cell[RegressionCell | NoiseCell | ClassificationCell], context: Context[OrdersScale]) -> Outcome:
     settings = cell.settings
-    data = sparse(context.key("data", cell.name), n=settings["n"], d=settings["d"], nonzero=settings["nonzero"])
-    match settings["part"]:
+    data = sparse(context.key("data", cell.name), n=settings.n, d=settings.d, nonzero=settings.nonzero)
+    match settings.part:
         case "regression":
             return _regression(settings, context, data)
         case "noise":
             return _noise(settings, context, data)
         case "classification":
             return _classification(settings, data)
-        case part:
-            raise ValueError(f"diagonal_networks: no part called {part!r}")
 
 
-def _regression(settings: Mapping[str, Any], context: Context, data: Sparse) -> Outcome:
+def _regression(cell: RegressionCell, context: Context, data: Sparse) -> Outcome:
     """Gradient descent and flow from every scale, against the least hypentropy at b = 2 alpha^2."""
-    x, y, alphas, shares = data.x, data.y, settings["alphas"], settings["shares"]
+    x, y, alphas, shares = data.x, data.y, cell.alphas, cell.shares
     exact = {alpha: least_hypentropy(x, y, scale=2 * alpha**2) for alpha in alphas}
     flow = [_distance(gradient_flow(x, y, alpha=alpha), exact[alpha]) for alpha in alphas]
-    wanted = [(alpha, shares[0]) for alpha in alphas] + [(settings["middle"], share) for share in shares[1:]]
-    told = _told(context, runs=len(wanted), max_steps=settings["max_steps"])
+    runs = [(alpha, shares[0]) for alpha in alphas] + [(cell.middle, share) for share in shares[1:]]
+    told = _told(context, runs=len(runs), max_steps=cell.max_steps)
     found: dict[tuple[float, float], np.ndarray] = {}
-    for number, (alpha, share) in enumerate(wanted):
+    for number, (alpha, share) in enumerate(runs):
         step = share / sharpness(x, exact[alpha], alpha=alpha)
-        limits: dict[str, Any] = {"max_steps": settings["max_steps"], "callback": told(number)}
-        found[alpha, share] = gradient_descent(x, y, alpha=alpha, step=step, **limits).w
-    errors = [_distance(found[settings["middle"], share], exact[settings["middle"]]) for share in shares]
+        found[alpha, share] = gradient_descent(
+            x, y, alpha=alpha, step=step, max_steps=cell.max_steps, callback=told(number)
+        ).w
+    errors = [_distance(found[cell.middle, share], exact[cell.middle]) for share in shares]
     least = np.abs(least_l1(x, y)).sum()
     ratios = np.array([np.abs(found[alpha, shares[0]]).sum() for alpha in alphas]) / least
     l2_ratio = np.abs(np.linalg.pinv(x) @ y).sum() / least
@@ -69,15 +154,15 @@ def _regression(settings: Mapping[str, Any], context: Context, data: Sparse) -> 
     )
 
 
-def _noise(settings: Mapping[str, Any], context: Context, data: Sparse) -> Outcome:
+def _noise(cell: NoiseCell, context: Context[OrdersScale], data: Sparse) -> Outcome:
     """Several orders of single examples at each step size, against all examples at once."""
-    x, y, alpha, steps, orders = data.x, data.y, settings["alpha"], settings["steps"], context.scale_settings["orders"]
-    told = _told(context, runs=len(steps) * (orders + 1), max_steps=settings["max_steps"])
+    x, y, alpha, steps, orders = data.x, data.y, cell.alpha, cell.steps, context.scale_settings.orders
+    told = _told(context, runs=len(steps) * (orders + 1), max_steps=cell.max_steps)
     logs, own = {name: np.empty(len(steps)) for name in ("sgd", "predicted", "gd")}, np.empty(len(steps))
     noisy, calm = list[Fitted](), list[Fitted]()
     for which, step in enumerate(steps):
         first = which * (orders + 1)
-        common: dict[str, Any] = {"alpha": alpha, "step": step, "max_steps": settings["max_steps"]}
+        common: dict[str, Any] = {"alpha": alpha, "step": step, "max_steps": cell.max_steps}
         calm = [gradient_descent(x, y, callback=told(first), **common)]
         noisy = [
             stochastic_descent(x, y, seed=context.key("order", order), callback=told(first + 1 + order), **common)
@@ -102,9 +187,9 @@ def _noise(settings: Mapping[str, Any], context: Context, data: Sparse) -> Outco
     )
 
 
-def _classification(settings: Mapping[str, Any], data: Sparse) -> Outcome:
+def _classification(cell: ClassificationCell, data: Sparse) -> Outcome:
     """l1 margins along the flow from every scale, against x = log(1/loss) / alpha^2."""
-    z, alphas, levels = data.z, settings["alphas"], np.geomspace(0.1, 1e6, 29)
+    z, alphas, levels = data.z, cell.alphas, np.geomspace(0.1, 1e6, 29)
     best = max_margin(z, p=1).margin
     paths = [classification_flow(z, alpha=alpha, levels=levels) for alpha in alphas]
     ratios = np.array([margin(z, path.w, p=1) / best for path in paths])
@@ -112,9 +197,9 @@ def _classification(settings: Mapping[str, Any], data: Sparse) -> Outcome:
     last = paths[-1]
     angles = np.array([angle(w, optimum) for w, optimum in zip(last.w, optima, strict=True)])
     l2_ratio = margin(z, max_margin(z).direction, p=1) / best
-    is_large = np.array(alphas) >= settings["large"]
+    is_large = np.array(alphas) >= cell.large
     # The loss at which the smallest of the large alphas is at x = 1000: the others are at (smallest / alpha)^2 as much.
-    least = min(alpha for alpha in alphas if alpha >= settings["large"])
+    least = min(alpha for alpha in alphas if alpha >= cell.large)
     there = np.log(1e3 * (least / np.array(alphas)[is_large]) ** 2)
     same = [np.interp(x, np.log(levels), ratio) for x, ratio in zip(there, ratios[is_large], strict=True)]
     at_1, at_10 = (int(np.abs(np.log(levels / level)).argmin()) for level in (1, 10))
@@ -160,11 +245,11 @@ DIAGONAL_NETWORKS = Experiment(
     cells=(
         Cell(
             name="regression",
-            settings={
-                "part": "regression", "n": 30, "d": 50, "nonzero": 2,
-                "alphas": (10.0, 1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-5), "middle": 0.1,
-                "shares": (0.5, 0.25, 0.125), "max_steps": 2 * 10**6,
-            },
+            settings=RegressionCell(
+                n=30, d=50, nonzero=2,
+                alphas=(10.0, 1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-5), middle=0.1,
+                shares=(0.5, 0.25, 0.125), max_steps=2 * 10**6,
+            ),
             measures=("flow", "order", "l2 ratio", "l2 end", "l1 end"),
             claims={
                 "flow": Claim("gradient flow ends at the least hypentropy, b = 2 alpha^2: relative distance", below=1e-8),
@@ -176,10 +261,9 @@ DIAGONAL_NETWORKS = Experiment(
         ),
         Cell(
             name="noise",
-            settings={
-                "part": "noise", "n": 40, "d": 100, "nonzero": 5,
-                "alpha": 0.1, "steps": (0.0025, 0.005, 0.01, 0.02), "max_steps": 2 * 10**6,
-            },
+            settings=NoiseCell(
+                n=40, d=100, nonzero=5, alpha=0.1, steps=(0.0025, 0.005, 0.01, 0.02), max_steps=2 * 10**6
+            ),
             measures=("gd alpha", "sgd alpha", "prediction", "order", "own", "l1", "error"),
             claims={
                 "gd alpha": Claim("from alpha = 0.1, gradient descent ends as from this alpha", above=0.099, below=0.1),
@@ -195,10 +279,7 @@ DIAGONAL_NETWORKS = Experiment(
         ),
         Cell(
             name="classification",
-            settings={
-                "part": "classification", "n": 20, "d": 50, "nonzero": 3,
-                "alphas": (1.0, 8.0, 16.0, 32.0), "large": 8.0,
-            },
+            settings=ClassificationCell(n=20, d=50, nonzero=3, alphas=(1.0, 8.0, 16.0, 32.0), large=8.0),
             measures=("collapse", "same loss", "l2 end", "l1 end", "optimum", "departed"),
             claims={
                 "collapse": Claim("l1 margins of alpha = 8, 16, 32 at equal x >= 10 differ by", below=1.5e-3),
@@ -213,9 +294,9 @@ DIAGONAL_NETWORKS = Experiment(
         ),
     ),
     scales={
-        "smoke": Scale(replicates=1, settings={"orders": 3}),
-        "laptop": Scale(replicates=3, settings={"orders": 10}),
-        "paper": Scale(replicates=10, settings={"orders": 50}),
+        "smoke": Scale(replicates=1, settings=OrdersScale(orders=3)),
+        "laptop": Scale(replicates=3, settings=OrdersScale(orders=10)),
+        "paper": Scale(replicates=10, settings=OrdersScale(orders=50)),
     },
     run_cell=_run,
     picture="diagonal_networks",

@@ -1,9 +1,13 @@
 """Early stopping: it helps where labels are wrong; where they are right the test error goes on falling."""
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import Count, Probability, Settings
 from goodminima.theory.convex import max_margin
 from goodminima.theory.early_stopping import loud_nuisance
 from goodminima.theory.logistic import gradient_descent, log_loss, smoothness
@@ -13,17 +17,43 @@ _RUNS = 10
 _SHOWN = ("error at the stop", "error when fitted", "error at the end", "error of the limit")
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
+@final
+@dataclass(frozen=True, kw_only=True)
+class LabelsCell(Settings):
+    """What a cell sets.
+
+    Args:
+        flipped: Share of the labels that are wrong.
+        n: Training examples.
+        n_validation: Examples that decide when to stop, with as many wrong labels.
+    """
+
+    flipped: Probability
+    n: Count
+    n_validation: Count
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PathScale(Settings):
+    """What a scale sets.
+
+    Args:
+        steps: Of gradient descent.
+    """
+
+    steps: Count
+
+
+def _run(cell: Cell[LabelsCell], context: Context[PathScale]) -> Outcome:
     """Ten data sets with a teacher of their own: errors at four points of each path, and how they compare."""
-    settings, steps = cell.settings, context.scale_settings["steps"]
+    settings, steps = cell.settings, context.scale_settings.steps
     times = log_spaced(steps, per_decade=40)
     train, test, stops, fits, limits = [], [], [], [], []
     for run in range(_RUNS):
         population = loud_nuisance(context.key("teacher", run))
-        z = population.draw(context.key("train", run), n=settings["n"], flipped=settings["flipped"])
-        held_out = population.draw(
-            context.key("validation", run), n=settings["n_validation"], flipped=settings["flipped"]
-        )
+        z = population.draw(context.key("train", run), n=settings.n, flipped=settings.flipped)
+        held_out = population.draw(context.key("validation", run), n=settings.n_validation, flipped=settings.flipped)
         told = steps_told(context, total=_RUNS * steps, before=run * steps)
         path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=told)
         train.append(((path @ z.T) <= 0).mean(axis=1))
@@ -64,7 +94,7 @@ EARLY_STOPPING = Experiment(
     cells=(
         Cell(
             name="flipped",
-            settings={"flipped": 0.1, "n": 100, "n_validation": 1000},
+            settings=LabelsCell(flipped=0.1, n=100, n_validation=1000),
             measures=("stop beats end", "stop beats limit", "rises once fitted", *_SHOWN),
             claims={
                 "stop beats end": Claim(
@@ -79,7 +109,7 @@ EARLY_STOPPING = Experiment(
         ),
         Cell(
             name="clean",
-            settings={"flipped": 0.0, "n": 100, "n_validation": 1000},
+            settings=LabelsCell(flipped=0.0, n=100, n_validation=1000),
             measures=("falls once fitted", "limit beats fitted", *_SHOWN),
             claims={
                 "falls once fitted": Claim(
@@ -91,9 +121,9 @@ EARLY_STOPPING = Experiment(
         ),
     ),
     scales={
-        "smoke": Scale(replicates=1, settings={"steps": 3000}),
-        "laptop": Scale(replicates=3, settings={"steps": 10**4}),
-        "paper": Scale(replicates=10, settings={"steps": 10**5}),
+        "smoke": Scale(replicates=1, settings=PathScale(steps=3000)),
+        "laptop": Scale(replicates=3, settings=PathScale(steps=10**4)),
+        "paper": Scale(replicates=10, settings=PathScale(steps=10**5)),
     },
     run_cell=_run,
     picture="early_stopping",

@@ -1,23 +1,41 @@
 """Lyu and Li: two-layer networks trained to losses like e^-10000, against the KKT conditions of the margin program."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal, final
 
 import numpy as np
 
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import Count, Settings
 from goodminima.theory.homogeneous import chord, clarke_residual, conditions, xor_on_sphere
 from goodminima.theory.loops import log_spaced, slope
 from goodminima.theory.two_layer import TwoLayer, normal_start, train
 
 _AVERAGED = 2000
 _WIDTH = 20
-_NAMES = {1: "relu", 2: "relu2"}
+Power = Literal[1, 2]
+_NAMES: dict[Power, str] = {1: "relu", 2: "relu2"}
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
-    power, stop = cell.settings["power"], cell.settings["steps"]
+@final
+@dataclass(frozen=True, kw_only=True)
+class NetworkCell(Settings):
+    """What a cell sets.
+
+    Args:
+        power: Of the ReLU.
+        steps: Of the training.
+    """
+
+    power: Power
+    steps: Count
+
+
+def _run(cell: Cell[NetworkCell], context: Context) -> Outcome:
+    power, stop = cell.settings.power, cell.settings.steps
     x, y = xor_on_sphere(context.key("data"))
     start = normal_start(context.key("start"), d=x.shape[1], width=_WIDTH, power=power)
     times = np.union1d(log_spaced(stop, start=100, per_decade=10), stop - _AVERAGED)
@@ -61,7 +79,7 @@ def _cosines(net: TwoLayer, x: np.ndarray) -> np.ndarray:
     return np.sort((np.abs(x @ net.hidden) / lengths).ravel())
 
 
-def _cell(power: int, steps: int, *, log_loss: float, delta: float, residual: float) -> Cell:
+def _cell(power: Power, steps: int, *, log_loss: float, delta: float, residual: float) -> Cell[NetworkCell]:
     shared = {
         "log loss": Claim("the loss is carried to: its natural logarithm", below=log_loss),
         "norm": Claim(
@@ -82,7 +100,7 @@ def _cell(power: int, steps: int, *, log_loss: float, delta: float, residual: fl
     claims = shared | (smooth if power == 2 else kinked)
     return Cell(
         name=f"{_NAMES[power]}/t={steps:.0e}".replace("e+0", "e"),
-        settings={"power": power, "steps": steps},
+        settings=NetworkCell(power=power, steps=steps),
         measures=tuple(claims),
         claims=claims,
     )

@@ -1,9 +1,13 @@
 """Chizat and Bach: wide two-layer networks against the largest margin in variation norm, and against a kernel's."""
 
+from dataclasses import dataclass
+from typing import Literal, final
+
 import numpy as np
 
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import Count, Positive, Settings
 from goodminima.theory.infinite_width import (
     balanced_start,
     circle,
@@ -22,23 +26,39 @@ _DRAWS = 5
 _TESTED = 4000
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
-    match cell.settings["part"]:
+@final
+@dataclass(frozen=True, kw_only=True)
+class WidthCell(Settings):
+    """What a cell sets.
+
+    Args:
+        part: Both layers trained, in the plane; or the output layer alone; or each where two of ten dimensions matter.
+        width: Hidden neurons.
+        steps: Of the training.
+        scale: Of the start, whose variation norm is its square.
+    """
+
+    part: Literal["both", "output", "relevant"]
+    width: Count
+    steps: Count
+    scale: Positive = 1.0
+
+
+def _run(cell: Cell[WidthCell], context: Context) -> Outcome:
+    match cell.settings.part:
         case "both":
-            return _both(cell, context)
+            return _both(cell.settings, context)
         case "output":
-            return _output(cell, context)
+            return _output(cell.settings, context)
         case "relevant":
-            return _relevant(cell, context)
-        case part:
-            raise ValueError(f"infinite_width: no part called {part!r}")
+            return _relevant(cell.settings, context)
 
 
-def _both(cell: Cell, context: Context) -> Outcome:
+def _both(cell: WidthCell, context: Context) -> Outcome:
     """Both layers trained, in the plane: how near the margin is to the largest of any width."""
     x, y = points_in_plane(context.key("data"))
-    best, stop = max_variation_margin(x, y), cell.settings["steps"]
-    start = balanced_start(context.key("start"), d=2, width=cell.settings["width"], scale=cell.settings["scale"])
+    best, stop = max_variation_margin(x, y), cell.steps
+    start = balanced_start(context.key("start"), d=2, width=cell.width, scale=cell.scale)
     times = log_spaced(stop, start=100, per_decade=10)
     nets = train(start, x, y, times=times, callback=steps_told(context, total=stop)).nets
     ratios = np.array([variation_margin_of(net, x, y) for net in nets]) / best.margin
@@ -55,11 +75,11 @@ def _both(cell: Cell, context: Context) -> Outcome:
     )
 
 
-def _output(cell: Cell, context: Context) -> Outcome:
+def _output(cell: WidthCell, context: Context) -> Outcome:
     """The output layer alone, on the same points: the margin of its kernel, and what that is worth in F1."""
     x, y = points_in_plane(context.key("data"))
-    stop = cell.settings["steps"]
-    start = balanced_start(context.key("start"), d=2, width=cell.settings["width"])
+    stop = cell.steps
+    start = balanced_start(context.key("start"), d=2, width=cell.width, scale=cell.scale)
     kernel_net, kernel_margin = max_kernel_margin(start, x, y)
     times = log_spaced(stop, start=100, per_decade=10)
     nets = train(start, x, y, times=times, output_only=True, callback=steps_told(context, total=stop)).nets
@@ -80,15 +100,15 @@ def _on_circle(net: TwoLayer, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return net(circle(_ANGLES).T) / (y * net(x)).min()
 
 
-def _relevant(cell: Cell, context: Context) -> Outcome:
+def _relevant(cell: WidthCell, context: Context) -> Outcome:
     """Test errors where two of ten dimensions matter, mean over several draws of data and start."""
-    stop = cell.settings["steps"]
+    stop = cell.steps
     times = log_spaced(stop, start=100, per_decade=5)
     errors, limits = np.empty((_DRAWS, 2, len(times))), np.empty(_DRAWS)
     for draw in range(_DRAWS):
         x, y = xor_in_two(context.key("data", draw), n=60)
         unseen, labels = xor_in_two(context.key("unseen", draw), n=_TESTED)
-        start = balanced_start(context.key("start", draw), d=x.shape[1], width=cell.settings["width"])
+        start = balanced_start(context.key("start", draw), d=x.shape[1], width=cell.width, scale=cell.scale)
         for row, output_only in enumerate((False, True)):
             told = steps_told(context, total=2 * _DRAWS * stop, before=(2 * draw + row) * stop)
             nets = train(start, x, y, times=times, output_only=output_only, callback=told).nets
@@ -105,10 +125,10 @@ def _error(net: TwoLayer, x: np.ndarray, y: np.ndarray) -> float:
     return float((y * net(x) <= 0).mean())
 
 
-def _both_cell(width: int, scale: float, steps: int, *, ratio: float) -> Cell:
+def _both_cell(width: int, scale: float, steps: int, *, ratio: float) -> Cell[WidthCell]:
     return Cell(
         name=f"both/H={width}/init={scale:g}/t={steps:.0e}".replace("e+0", "e"),
-        settings={"part": "both", "width": width, "scale": scale, "steps": steps},
+        settings=WidthCell(part="both", width=width, scale=scale, steps=steps),
         measures=("proof", "ratio"),
         claims={
             "proof": Claim("no network of any width has a larger F1 margin than the reference, but for", below=1e-8),
@@ -117,10 +137,10 @@ def _both_cell(width: int, scale: float, steps: int, *, ratio: float) -> Cell:
     )
 
 
-def _output_cell(width: int, steps: int) -> Cell:
+def _output_cell(width: int, steps: int) -> Cell[WidthCell]:
     return Cell(
         name=f"output/H={width}/t={steps:.0e}".replace("e+0", "e"),
-        settings={"part": "output", "width": width, "steps": steps},
+        settings=WidthCell(part="output", width=width, steps=steps),
         measures=("kernel", "ratio", "limit"),
         claims={
             "kernel": Claim("output layer alone: margin relative to its kernel's largest", above=0.998),
@@ -146,7 +166,7 @@ INFINITE_WIDTH = Experiment(
         _output_cell(400, 2 * 10**5),
         Cell(
             name="relevant",
-            settings={"part": "relevant", "width": 200, "steps": 3000},
+            settings=WidthCell(part="relevant", width=200, steps=3000),
             measures=("both", "output", "limit"),
             claims={
                 "both": Claim("two of ten dimensions matter, 60 examples: test error, both layers", below=0.01),

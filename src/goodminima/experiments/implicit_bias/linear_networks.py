@@ -1,9 +1,13 @@
 """Gunasekar et al. 2018b: what linear networks prefer, fully connected and convolutional, against exact optima."""
 
+from dataclasses import dataclass
+from typing import Literal, final
+
 import numpy as np
 
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import Count, Settings
 from goodminima.theory.bridge import (
     half_spectrum,
     least_spectrum,
@@ -19,30 +23,67 @@ from goodminima.theory.loops import log_spaced
 _STARTS = 8
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
-    match cell.settings["part"]:
+@final
+@dataclass(frozen=True, kw_only=True)
+class FullyConnectedCell(Settings):
+    """What a cell of fully connected networks sets.
+
+    Args:
+        depth: Layers.
+        part: Which architecture it is.
+    """
+
+    depth: Count
+    part: Literal["fully connected"] = "fully connected"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionalCell(Settings):
+    """What a cell of convolutional networks sets.
+
+    Args:
+        part: How deep they are: each depth has optima, and a start, of its own.
+    """
+
+    part: Literal["one layer", "two layers", "three layers"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class StepsScale(Settings):
+    """What a scale sets.
+
+    Args:
+        steps: Of each training.
+    """
+
+    steps: Count
+
+
+def _run(cell: Cell[FullyConnectedCell | ConvolutionalCell], context: Context[StepsScale]) -> Outcome:
+    settings = cell.settings
+    match settings.part:
         case "fully connected":
-            return _fully_connected(cell, context)
+            return _fully_connected(context, depth=settings.depth)
         case "one layer":
             return _one_layer(context)
         case "two layers":
             return _two_layers(context)
         case "three layers":
             return _three_layers(context)
-        case part:
-            raise ValueError(f"linear_networks: no part called {part!r}")
 
 
-def _fully_connected(cell: Cell, context: Context) -> Outcome:
-    z, stop, depth = planted_spectrum(context.key("data")).z, context.scale_settings["steps"], cell.settings["depth"]
+def _fully_connected(context: Context[StepsScale], *, depth: int) -> Outcome:
+    z, stop = planted_spectrum(context.key("data")).z, context.scale_settings.steps
     times, seed, callback = log_spaced(stop), context.key("start"), steps_told(context, total=stop)
     path = fully_connected(z, depth=depth, width=8, times=times, seed=seed, callback=callback)
     gap = 1 - margin(z, path) / max_margin(z).margin
     return Outcome(values={"gap": float(gap[-1])}, arrays={"times": times, "gap": gap})
 
 
-def _one_layer(context: Context) -> Outcome:
-    z, stop = planted_spectrum(context.key("data")).z, context.scale_settings["steps"]
+def _one_layer(context: Context[StepsScale]) -> Outcome:
+    z, stop = planted_spectrum(context.key("data")).z, context.scale_settings.steps
     start = normal_filters(context.key("start"), depth=1, d=z.shape[1])
     beta = convolutional(z, start, times=log_spaced(stop), callback=steps_told(context, total=stop))[-1]
     values = {
@@ -52,8 +93,8 @@ def _one_layer(context: Context) -> Outcome:
     return Outcome(values=values, arrays={"spectrum": _amplitudes(z, beta)})
 
 
-def _two_layers(context: Context) -> Outcome:
-    data, stop = planted_spectrum(context.key("data")), context.scale_settings["steps"]
+def _two_layers(context: Context[StepsScale]) -> Outcome:
+    data, stop = planted_spectrum(context.key("data")), context.scale_settings.steps
     z, optimum, times = data.z, least_spectrum(data.z), log_spaced(stop)
     start = white_filters(context.key("start"), depth=2, d=z.shape[1])
     path = convolutional(z, start, times=times, callback=steps_told(context, total=stop))
@@ -68,9 +109,9 @@ def _two_layers(context: Context) -> Outcome:
     return Outcome(values=values, arrays=arrays | spectra)
 
 
-def _three_layers(context: Context) -> Outcome:
+def _three_layers(context: Context[StepsScale]) -> Outcome:
     """From several starts: where each ends, whether that is a stationary point, and that what is none is seen to be none."""
-    data, steps = planted_spectrum(context.key("data")), context.scale_settings["steps"]
+    data, steps = planted_spectrum(context.key("data")), context.scale_settings.steps
     z, ends, points = data.z, [], []
     for number in range(_STARTS):
         start = normal_filters(context.key("start", number), depth=3, d=z.shape[1])
@@ -109,10 +150,10 @@ def _amplitudes(z: np.ndarray, beta: np.ndarray) -> np.ndarray:
     return np.abs(half_spectrum(beta / (z @ beta).min()))
 
 
-def _fully_connected_cell(depth: int) -> Cell:
+def _fully_connected_cell(depth: int) -> Cell[FullyConnectedCell]:
     return Cell(
         name=f"fully-connected/L={depth}",
-        settings={"part": "fully connected", "depth": depth},
+        settings=FullyConnectedCell(depth=depth),
         measures=("gap",),
         claims={"gap": Claim("gap to the l2 maximum margin", below=1e-3)},
     )
@@ -131,7 +172,7 @@ LINEAR_NETWORKS = Experiment(
         _fully_connected_cell(4),
         Cell(
             name="convolutional/L=1",
-            settings={"part": "one layer"},
+            settings=ConvolutionalCell(part="one layer"),
             measures=("gap", "excess"),
             claims={
                 "gap": Claim("gap to the l2 maximum margin", below=1e-3),
@@ -140,7 +181,7 @@ LINEAR_NETWORKS = Experiment(
         ),
         Cell(
             name="convolutional/L=2",
-            settings={"part": "two layers"},
+            settings=ConvolutionalCell(part="two layers"),
             measures=("excess", "solver", "svm"),
             claims={
                 "excess": Claim("sum of spectral amplitudes, above the convex optimum", below=0.01),
@@ -150,7 +191,7 @@ LINEAR_NETWORKS = Experiment(
         ),
         Cell(
             name="convolutional/L=3",
-            settings={"part": "three layers"},
+            settings=ConvolutionalCell(part="three layers"),
             measures=("residual", "distance", "reached", "svm", "l1", "spread"),
             claims={
                 "residual": Claim("KKT residual of the stationary point ahead, median of 8 starts", below=1e-10),
@@ -164,11 +205,11 @@ LINEAR_NETWORKS = Experiment(
     scales={
         "smoke": Scale(
             replicates=1,
-            settings={"steps": 100_000},
+            settings=StepsScale(steps=100_000),
             cells=("fully-connected/L=2", "convolutional/L=1", "convolutional/L=2"),
         ),
-        "laptop": Scale(replicates=3, settings={"steps": 1_000_000}),
-        "paper": Scale(replicates=10, settings={"steps": 10_000_000}),
+        "laptop": Scale(replicates=3, settings=StepsScale(steps=1_000_000)),
+        "paper": Scale(replicates=10, settings=StepsScale(steps=10_000_000)),
     },
     run_cell=_run,
     picture="linear_networks",

@@ -1,9 +1,13 @@
 """Soudry et al.: gradient descent on separable data, against its exact asymptote, to t = 1e7 and, as a flow, 1e304."""
 
+from dataclasses import dataclass
+from typing import Literal, final
+
 import numpy as np
 
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import Count, Settings
 from goodminima.theory.convex import margin, max_margin
 from goodminima.theory.data import planted, teacher
 from goodminima.theory.logistic import angle, asymptote, gradient_descent, gradient_flow, log_loss, smoothness
@@ -12,21 +16,46 @@ from goodminima.theory.loops import log_spaced, slope
 _LAST_TAU = 700.0
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
-    match cell.settings["part"]:
+@final
+@dataclass(frozen=True, kw_only=True)
+class DescentCell(Settings):
+    """What a cell of gradient descent sets.
+
+    Args:
+        part: On planted data, against their asymptote; or on data as they come, for the training error.
+        steps: How many.
+    """
+
+    part: Literal["descent", "error"]
+    steps: Count
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FlowCell(Settings):
+    """What the cell of gradient flow sets: nothing.
+
+    Args:
+        part: Which it is.
+    """
+
+    part: Literal["flow"] = "flow"
+
+
+def _run(cell: Cell[DescentCell | FlowCell], context: Context) -> Outcome:
+    settings = cell.settings
+    match settings.part:
         case "descent":
-            return _descent(cell, context)
+            return _descent(context, stop=settings.steps)
         case "flow":
             return _flow(context)
         case "error":
-            return _error(cell, context)
-        case part:
-            raise ValueError(f"logistic_regression: no part called {part!r}")
+            return _error(cell, context, stop=settings.steps)
 
 
-def _descent(cell: Cell, context: Context) -> Outcome:
+def _descent(context: Context, *, stop: int) -> Outcome:
     """Plain gradient descent with step 1 / beta, and how near the flow is at its end."""
-    z, stop = planted(context.key("data"), n=40, d=3).z, cell.settings["steps"]
+    z = planted(context.key("data"), n=40, d=3).z
     step = 1 / smoothness(z)
     limit, times = asymptote(z, step=step), log_spaced(stop)
     path = gradient_descent(z, step=step, times=times, callback=steps_told(context, total=stop))
@@ -56,10 +85,9 @@ def _flow(context: Context) -> Outcome:
     )
 
 
-def _error(cell: Cell, context: Context) -> Outcome:
+def _error(cell: Cell, context: Context, *, stop: int) -> Outcome:
     """Data as they come: when the training error is 0, and how far from the maximum the margin then is."""
-    z, stop = teacher(context.key("data"), n=100, d=20), cell.settings["steps"]
-    times = log_spaced(stop)
+    z, times = teacher(context.key("data"), n=100, d=20), log_spaced(stop)
     path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=steps_told(context, total=stop))
     best = max_margin(z)
     curves = _curves(z, path, np.log1p(times), best.direction)
@@ -77,10 +105,10 @@ def _curves(z: np.ndarray, path: np.ndarray, taus: np.ndarray, direction: np.nda
     return {"tau": taus, "angle": angle(path, direction), "gap": 1 - margin(z, path) / best}
 
 
-def _descent_cell(steps: int, *, residual: float, agreement: float) -> Cell:
+def _descent_cell(steps: int, *, residual: float, agreement: float) -> Cell[DescentCell]:
     return Cell(
         name=f"descent/t={steps:.0e}".replace("e+0", "e"),
-        settings={"part": "descent", "steps": steps},
+        settings=DescentCell(part="descent", steps=steps),
         measures=("loss", "norm", "residual", "agreement"),
         claims={
             "loss": Claim("t L eta gamma^2 tends to 1", above=0.99, below=1.01),
@@ -102,7 +130,7 @@ LOGISTIC_REGRESSION = Experiment(
         _descent_cell(10**7, residual=1e-3, agreement=1e-8),
         Cell(
             name="flow",
-            settings={"part": "flow"},
+            settings=FlowCell(),
             measures=("constant",),
             claims={
                 "constant": Claim(
@@ -112,7 +140,7 @@ LOGISTIC_REGRESSION = Experiment(
         ),
         Cell(
             name="error",
-            settings={"part": "error", "steps": 10**6},
+            settings=DescentCell(part="error", steps=10**6),
             measures=("first", "gap then", "gap"),
             claims={
                 "first": Claim("the training error is 0 from this step on", below=2000),

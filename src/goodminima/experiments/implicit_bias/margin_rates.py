@@ -1,9 +1,14 @@
 """Nacson et al. and Ji, Srebro, Telgarsky: the margin gap against t, from plain descent to acceleration of the dual."""
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 
+from goodminima.core.checks import check_choice
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import Settings
 from goodminima.theory.convex import margin, max_margin
 from goodminima.theory.data import planted
 from goodminima.theory.loops import log_spaced, slope
@@ -13,11 +18,27 @@ _STEPS = 10**6
 _FITTED_FROM = 10**4
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
+@final
+@dataclass(frozen=True, kw_only=True)
+class RuleCell(Settings):
+    """What a cell sets.
+
+    Args:
+        rule: Name of the `Rule` by which steps are made.
+    """
+
+    rule: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("rule", self.rule, tuple(Rule.__members__))
+
+
+def _run(cell: Cell[RuleCell], context: Context) -> Outcome:
     z = planted(context.key("data"), n=40, d=5).z
     z /= np.linalg.norm(z, axis=1).max()
     times = log_spaced(_STEPS)
-    path = margin_path(z, rule=Rule[cell.settings["rule"]], times=times, callback=steps_told(context, total=_STEPS))
+    path = margin_path(z, rule=Rule[cell.settings.rule], times=times, callback=steps_told(context, total=_STEPS))
     gaps = 1 - margin(z, path) / max_margin(z).margin
     late = times >= _FITTED_FROM
     values = {"exponent": slope(np.log(times[late]), np.log(gaps[late])), "gap": float(gaps[-1])}
@@ -27,10 +48,10 @@ def _run(cell: Cell, context: Context) -> Outcome:
     return Outcome(values=values, arrays={"times": times.astype(np.float64), "gap": gaps})
 
 
-def _cell(name: str, rule: Rule, exponent: float, within: float) -> Cell:
+def _cell(name: str, rule: Rule, exponent: float, within: float) -> Cell[RuleCell]:
     statement = f"the margin gap closes like t^{exponent:g}: exponent over t = 1e4 to 1e6"
     claim = Claim(statement, above=exponent - within, below=exponent + within)
-    return Cell(name=name, settings={"rule": rule.name}, measures=("exponent", "gap"), claims={"exponent": claim})
+    return Cell(name=name, settings=RuleCell(rule=rule.name), measures=("exponent", "gap"), claims={"exponent": claim})
 
 
 MARGIN_RATES = Experiment(
@@ -43,7 +64,7 @@ MARGIN_RATES = Experiment(
     cells=(
         Cell(
             name="descent",
-            settings={"rule": Rule.DESCENT.name},
+            settings=RuleCell(rule=Rule.DESCENT.name),
             measures=("exponent", "product", "gap"),
             claims={
                 "exponent": Claim("no power of t: exponent over t = 1e4 to 1e6", above=-0.2),

@@ -1,12 +1,15 @@
 """Gunasekar et al.: which solution mirror descent, natural gradient, AdaGrad and Adam reach, and what it depends on."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, final
 
 import numpy as np
 
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import NonNegative, Settings
 from goodminima.theory.adaptive import adagrad, adam_path
 from goodminima.theory.loops import log_spaced, slope
 from goodminima.theory.mirror import (
@@ -22,7 +25,8 @@ from goodminima.theory.mirror import (
 )
 from goodminima.theory.steepest import NORMS, margin_gaps, norms_apart
 
-POTENTIALS: dict[str, AbstractPotential] = {
+Potential = Literal["l2", "l1.5", "l3", "hypentropy", "entropy"]
+POTENTIALS: Mapping[Potential, AbstractPotential] = {
     "l2": Power(2.0),
     "l1.5": Power(1.5),
     "l3": Power(3.0),
@@ -34,14 +38,62 @@ _NATURAL_BUDGET = 300  # at most this many reciprocal steps; 20 to 50 do on most
 _ADAM_STEPS = 10**6
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
-    return _RUNS[cell.settings["method"]](cell, context)
+@final
+@dataclass(frozen=True, kw_only=True)
+class MirrorCell(Settings):
+    """What a cell of mirror descent sets.
+
+    Args:
+        potential: One of `POTENTIALS`.
+        method: Which it is.
+    """
+
+    potential: Potential
+    method: Literal["mirror"] = "mirror"
 
 
-def _mirror(cell: Cell, context: Context) -> Outcome:
+@final
+@dataclass(frozen=True, kw_only=True)
+class AdamCell(Settings):
+    """What a cell of Adam sets.
+
+    Args:
+        epsilon: What Adam adds to the root of its second moment.
+        method: Which it is.
+    """
+
+    epsilon: NonNegative
+    method: Literal["adam"] = "adam"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MethodCell(Settings):
+    """What a cell sets that runs several constants of one method.
+
+    Args:
+        method: Which it is.
+    """
+
+    method: Literal["natural", "adagrad"]
+
+
+def _run(cell: Cell[MirrorCell | AdamCell | MethodCell], context: Context) -> Outcome:
+    settings = cell.settings
+    match settings.method:
+        case "mirror":
+            return _mirror(context, POTENTIALS[settings.potential])
+        case "natural":
+            return _natural(context)
+        case "adagrad":
+            return _adagrad(context)
+        case "adam":
+            return _adam(cell, context, epsilon=settings.epsilon)
+
+
+def _mirror(context: Context, potential: AbstractPotential) -> Outcome:
     """From two starts: how far each limit is from its projection, and how far the limits are from each other."""
     a, b, starts = positive_problem(context.key("problem"))
-    potential = POTENTIALS[cell.settings["potential"]]
     targets = [bregman_projection(a, b, potential=potential, start=start) for start in starts]
     limits = [
         mirror_descent(a, b, potential=potential, start=start, step=stable_step(a, potential=potential, at=target)).w
@@ -54,7 +106,7 @@ def _mirror(cell: Cell, context: Context) -> Outcome:
     )
 
 
-def _natural(cell: Cell, context: Context) -> Outcome:
+def _natural(context: Context) -> Outcome:
     a, b, starts = positive_problem(context.key("problem"))
     target = bregman_projection(a, b, potential=Entropy(), start=starts[0])
     budgets = [round(_NATURAL_BUDGET / step) for step in _NATURAL_STEPS]
@@ -74,7 +126,7 @@ def _natural(cell: Cell, context: Context) -> Outcome:
     )
 
 
-def _adagrad(cell: Cell, context: Context) -> Outcome:
+def _adagrad(context: Context) -> Outcome:
     """Three runs on one problem that differ in nothing but the start of the sum of squares, and the step size."""
     a, b, _ = positive_problem(context.key("problem"))
     runs = [adagrad(a, b, step=step, initial=initial) for step, initial in ((0.1, 1.0), (0.1, 100.0), (1.0, 1.0))]
@@ -90,10 +142,10 @@ def _adagrad(cell: Cell, context: Context) -> Outcome:
     )
 
 
-def _adam(cell: Cell, context: Context) -> Outcome:
+def _adam(cell: Cell, context: Context, *, epsilon: float) -> Outcome:
     z, times = norms_apart(context.key("rows")), log_spaced(_ADAM_STEPS)
     callback = steps_told(context, total=_ADAM_STEPS)
-    gaps = margin_gaps(z, adam_path(z, epsilon=cell.settings["epsilon"], times=times, callback=callback))
+    gaps = margin_gaps(z, adam_path(z, epsilon=epsilon, times=times, callback=callback))
     sup, euclidean = gaps[:, NORMS.index(math.inf)], gaps[:, NORMS.index(2.0)]
     nearest = int(sup.argmin())  # when the l_inf gap was least
     values = {
@@ -108,24 +160,16 @@ def _adam(cell: Cell, context: Context) -> Outcome:
     )
 
 
-_RUNS: dict[str, Callable[[Cell, Context], Outcome]] = {
-    "mirror": _mirror,
-    "natural": _natural,
-    "adagrad": _adagrad,
-    "adam": _adam,
-}
-
-
 def _distance(w: np.ndarray, other: np.ndarray) -> float:
     """Largest difference of a coordinate, relative to the largest coordinate of `other`."""
     return float(np.abs(w - other).max() / np.abs(other).max())
 
 
-def _mirror_cell(name: str) -> Cell:
+def _mirror_cell(name: Potential) -> Cell[MirrorCell]:
     nearest = "the limit is the Bregman projection of the start onto the solutions: distance from a {} start"
     return Cell(
         name=f"mirror/{name}",
-        settings={"method": "mirror", "potential": name},
+        settings=MirrorCell(potential=name),
         measures=("flat start", "random start", "apart"),
         claims={
             "flat start": Claim(nearest.format("flat"), below=1e-10),
@@ -146,7 +190,7 @@ MIRROR_DESCENT = Experiment(
         *(_mirror_cell(name) for name in POTENTIALS),
         Cell(
             name="natural-gradient",
-            settings={"method": "natural"},
+            settings=MethodCell(method="natural"),
             measures=("residual", "exponent", "largest", "smallest"),
             claims={
                 "residual": Claim("with every step size it reaches a solution: largest residual", below=1e-10),
@@ -161,7 +205,7 @@ MIRROR_DESCENT = Experiment(
         ),
         Cell(
             name="adagrad",
-            settings={"method": "adagrad"},
+            settings=MethodCell(method="adagrad"),
             measures=("residual", "start", "step", "least norm"),
             claims={
                 "residual": Claim("all runs reach solutions: largest residual", below=1e-10),
@@ -172,7 +216,7 @@ MIRROR_DESCENT = Experiment(
         ),
         Cell(
             name="adam/eps=0",
-            settings={"method": "adam", "epsilon": 0.0},
+            settings=AdamCell(epsilon=0.0),
             measures=("sup", "euclidean"),
             claims={
                 "sup": Claim("Adam without epsilon maximises the l_inf margin: its gap after 1e6 steps", below=5e-3),
@@ -181,7 +225,7 @@ MIRROR_DESCENT = Experiment(
         ),
         Cell(
             name="adam/eps=1e-8",
-            settings={"method": "adam", "epsilon": 1e-8},
+            settings=AdamCell(epsilon=1e-8),
             measures=("sup", "returns", "nears"),
             claims={
                 "sup": Claim("with epsilon it does not: l_inf gap after 1e6 steps", above=0.015),

@@ -1,9 +1,13 @@
 """Ji and Telgarsky: what gradient descent does on data of which only a part is separable."""
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import Count, Settings
 from goodminima.theory.logistic import gradient_descent, smoothness
 from goodminima.theory.loops import log_spaced, slope
 from goodminima.theory.non_separable import finite_minimiser, limit_of, non_separable, partly_separable, separable_rows
@@ -11,12 +15,24 @@ from goodminima.theory.non_separable import finite_minimiser, limit_of, non_sepa
 _N, _D = 40, 4
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
+@final
+@dataclass(frozen=True, kw_only=True)
+class SeparableCell(Settings):
+    """What a cell sets.
+
+    Args:
+        steps: Of gradient descent.
+    """
+
+    steps: Count
+
+
+def _run(cell: Cell[SeparableCell], context: Context) -> Outcome:
     return _control(cell, context) if cell.name == "control" else _partly(cell, context)
 
 
-def _partly(cell: Cell, context: Context) -> Outcome:
-    (z, truth), stop = partly_separable(context.key("data"), n=_N, d=_D), cell.settings["steps"]
+def _partly(cell: Cell[SeparableCell], context: Context) -> Outcome:
+    (z, truth), stop = partly_separable(context.key("data"), n=_N, d=_D), cell.settings.steps
     step = 1 / smoothness(z)
     limit, times = limit_of(z, step=step), log_spaced(stop)
     path = gradient_descent(z, step=step, times=times, callback=steps_told(context, total=stop))
@@ -41,9 +57,9 @@ def _partly(cell: Cell, context: Context) -> Outcome:
     )
 
 
-def _control(cell: Cell, context: Context) -> Outcome:
+def _control(cell: Cell[SeparableCell], context: Context) -> Outcome:
     """Strictly non-separable data of the same size: nothing diverges."""
-    z, stop = non_separable(context.key("data"), n=_N, d=_D), cell.settings["steps"]
+    z, stop = non_separable(context.key("data"), n=_N, d=_D), cell.settings.steps
     times = log_spaced(stop)
     path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=steps_told(context, total=stop))
     distances = np.linalg.norm(path - finite_minimiser(z), axis=1)
@@ -58,10 +74,10 @@ def _control(cell: Cell, context: Context) -> Outcome:
     )
 
 
-def _partly_cell(steps: int, *, inside: float, across: float) -> Cell:
+def _partly_cell(steps: int, *, inside: float, across: float) -> Cell[SeparableCell]:
     return Cell(
         name=f"partly/t={steps:.0e}".replace("e+0", "e"),
-        settings={"steps": steps},
+        settings=SeparableCell(steps=steps),
         measures=("subset", "inside", "exponent", "rate", "across"),
         claims={
             "subset": Claim("the linear programme finds the separable rows: rows it gets wrong", below=0.5),
@@ -87,7 +103,7 @@ NON_SEPARABLE = Experiment(
         _partly_cell(10**7, inside=1e-5, across=1e-3),
         Cell(
             name="control",
-            settings={"steps": 10**5},
+            settings=SeparableCell(steps=10**5),
             measures=("subset", "gradient", "distance"),
             claims={
                 "subset": Claim("strictly non-separable data: separable rows found", below=0.5),

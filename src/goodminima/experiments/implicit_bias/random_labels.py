@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
+from goodminima.experiments.settings import Count, Settings
 from goodminima.nets import MLP, LeNet
 from goodminima.population import Population, TorchDefault
 from goodminima.tasks import Examples, Task, few_shot, load_images
@@ -19,15 +20,44 @@ from goodminima.train import SGDConfig, train_population
 _CLASSES = 10
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
+Net = Literal["MLP", "LeNet"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NetCell(Settings):
+    """What a row sets.
+
+    Args:
+        net: Which of `_NETS`.
+    """
+
+    net: Net
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LabelsScale(Settings):
+    """What a scale sets.
+
+    Args:
+        samples: Training images.
+        max_epochs: The most that either kind of labels is trained for.
+    """
+
+    samples: Count
+    max_epochs: Count
+
+
+def _run(cell: Cell[NetCell], context: Context[LabelsScale]) -> Outcome:
     """The same start and order of batches with both kinds of labels, each until every training image is right."""
-    settings = context.scale_settings
+    scale = context.scale_settings
     assert context.data is not None
     images = load_images(context.data)
-    task = few_shot(images, num_samples=settings["samples"], num_classes=_CLASSES, seed=context.key("task"))
+    task = few_shot(images, num_samples=scale.samples, num_classes=_CLASSES, seed=context.key("task"))
     task = task.to(context.device)
     noise = with_random_labels(task.train, num_classes=_CLASSES, seed=context.key("labels"))
-    net = _NETS[cell.settings["net"]](task)
+    net = _NETS[cell.settings.net](task)
     true = _fit(cell, context, net, task.train, before=0)
     random = _fit(cell, context, net, noise, before=len(noise))
     tested = {name: _accuracy(net, fit.theta, task.test) for name, fit in (("true", true), ("random", random))}
@@ -41,7 +71,7 @@ def _run(cell: Cell, context: Context) -> Outcome:
     if task.train.x.shape[1] == 1:
         values["slow-down"] = random.epochs / true.epochs if true.epochs and random.epochs else None
     unfitted = [name for name, fit in (("true", true), ("random", random)) if fit.epochs is None]
-    note = f"{' and '.join(unfitted)} labels not fitted within {settings['max_epochs']} epochs" if unfitted else ""
+    note = f"{' and '.join(unfitted)} labels not fitted within {scale.max_epochs} epochs" if unfitted else ""
     return Outcome(values=values, arrays={"true": true.accuracy, "random": random.accuracy}, note=note)
 
 
@@ -55,9 +85,8 @@ class _Fit:
     epochs: float | None
 
 
-def _fit(cell: Cell, context: Context, net: nn.Module, examples: Examples, *, before: int) -> _Fit:
-    settings = context.scale_settings
-    sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=50, epochs=settings["max_epochs"])
+def _fit(cell: Cell, context: Context[LabelsScale], net: nn.Module, examples: Examples, *, before: int) -> _Fit:
+    sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=50, epochs=context.scale_settings.max_epochs)
     key = context.key("start", cell.name)
     theta = TorchDefault().draw(net, seed=key, indices=np.zeros(1, dtype=np.uint64), device=context.device)
     curve = list[float]()
@@ -85,13 +114,13 @@ def _lenet(task: Task) -> nn.Module:
     return LeNet(width=1.0, in_shape=(channels, height, width), num_classes=_CLASSES)
 
 
-_NETS: dict[str, Callable[[Task], nn.Module]] = {"MLP": _mlp, "LeNet": _lenet}
+_NETS: dict[Net, Callable[[Task], nn.Module]] = {"MLP": _mlp, "LeNet": _lenet}
 
 
-def _cell(net: str) -> Cell:
+def _cell(net: Net) -> Cell[NetCell]:
     return Cell(
         name=net.lower(),
-        settings={"net": net},
+        settings=NetCell(net=net),
         measures=(
             "epochs, true", "epochs, random", "test accuracy, true", "fits", "test accuracy, random", "slow-down",
         ),
@@ -112,9 +141,9 @@ RANDOM_LABELS = Experiment(
     percent=False,
     cells=(_cell("MLP"), _cell("LeNet")),
     scales={
-        "smoke": Scale(replicates=1, settings={"samples": 100, "max_epochs": 400}),
-        "laptop": Scale(replicates=3, settings={"samples": 500, "max_epochs": 400}),
-        "paper": Scale(replicates=5, settings={"samples": 5000, "max_epochs": 400}),
+        "smoke": Scale(replicates=1, settings=LabelsScale(samples=100, max_epochs=400)),
+        "laptop": Scale(replicates=3, settings=LabelsScale(samples=500, max_epochs=400)),
+        "paper": Scale(replicates=5, settings=LabelsScale(samples=5000, max_epochs=400)),
     },
     run_cell=_run,
     row_labels=("net",),

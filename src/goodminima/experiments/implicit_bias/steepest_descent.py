@@ -1,17 +1,38 @@
 """Gunasekar et al.: steepest descent in five norms, each against the maximum margin of its own norm and of the others."""
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 
+from goodminima.core.checks import check_choice
+from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
-from goodminima.experiments.implicit_bias.listening import steps_told
+from goodminima.experiments.settings import Settings
 from goodminima.theory.loops import log_spaced
 from goodminima.theory.steepest import NORMS, margin_gaps, norms_apart, others, steepest_path
 
 _STEPS = 10**6
 
 
-def _run(cell: Cell, context: Context) -> Outcome:
-    z, p = norms_apart(context.key("data")), float(cell.settings["p"])
+@final
+@dataclass(frozen=True, kw_only=True)
+class NormCell(Settings):
+    """What a cell sets.
+
+    Args:
+        p: Of the norm that steps are measured in: one of `NORMS`, as text, since JSON has no infinity.
+    """
+
+    p: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("p", self.p, [f"{p:g}" for p in NORMS])
+
+
+def _run(cell: Cell[NormCell], context: Context) -> Outcome:
+    z, p = norms_apart(context.key("data")), float(cell.settings.p)
     times = log_spaced(_STEPS)
     path = steepest_path(z, p=p, times=times, callback=steps_told(context, total=_STEPS))
     gaps = margin_gaps(z, path)
@@ -22,11 +43,11 @@ def _run(cell: Cell, context: Context) -> Outcome:
     )
 
 
-def _cell(p: float) -> Cell:
+def _cell(p: float) -> Cell[NormCell]:
     apart = {1.0: " but l1.5", 1.5: " but l1"}.get(p, "")
     return Cell(
         name=f"l{p:g}",
-        settings={"p": f"{p:g}"},  # as text: JSON has no infinity
+        settings=NormCell(p=f"{p:g}"),
         measures=("own", "others"),
         claims={
             "own": Claim(

@@ -93,7 +93,7 @@ def random_labels(experiment: Experiment, results: "Results") -> Figure:
                 ax.semilogx(epochs, curve, color=colour, lw=1.3, label=f"{key} labels" if first else None)
                 if arrays[key][-1] == 1:
                     ax.plot(epochs[-1], 100, "o", color=colour, ms=5, clip_on=False, zorder=3)
-        ax.set_title(cell.settings["net"], fontsize=10)
+        ax.set_title(cell.settings.net, fontsize=10)
         ax.set_xlabel("epoch")
         ax.set_ylim(0, 102)
     axes[0, 0].set_ylabel("training accuracy [%]")

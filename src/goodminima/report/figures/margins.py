@@ -97,7 +97,7 @@ def five_geometries(experiment: Experiment, results: "Results") -> Figure:
     labels = ["$\\ell_\\infty$" if p == np.inf else f"$\\ell_{{{p:g}}}$" for p in NORMS]
     at_end = np.full((len(NORMS), len(NORMS)), np.nan)
     for colour, cell in zip(COLOURS, results.cells, strict=True):
-        number = NORMS.index(float(cell.settings["p"]))
+        number = NORMS.index(float(cell.settings.p))
         ends = []
         for first, arrays in runs(results, cell.name):
             own = np.where(arrays["gaps"][:, number] > 0, arrays["gaps"][:, number], np.nan)
