@@ -13,7 +13,6 @@ from goodminima.core.checkpoint import OtherTraining
 from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Context
 from goodminima.train import Fit
-from goodminima.train.training import Callback
 
 Train = Callable[[Path | None], Fit]  # gets the file to keep its training in
 
@@ -77,17 +76,6 @@ def shared_tensors(
         made = make()
         files.write_tensors(file, made, made_by)
         return made
-
-
-def images_told(context: Context, name: str) -> Callback:
-    """A listener for `fit` that tells the run's live line what is trained and how far it is."""
-
-    def callback(seen: int, wanted: int) -> None:
-        context.callback(
-            Progress(done=seen, total=wanted, unit=f"examples of {name}", effort=seen, effort_unit="examples")
-        )
-
-    return callback
 
 
 def _file(context: Context, name: str) -> Path | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -17,7 +17,7 @@ from goodminima.experiments.settings import Count, Settings
 from goodminima.population import AbstractPrior, Population
 from goodminima.search import Fits, guess_and_check
 from goodminima.tasks import Task
-from goodminima.volume.splitting import Split, Stage, split_volume
+from goodminima.volume.splitting import Split, split_volume
 
 LOG10 = math.log(10)
 _ANY_FIT = Fits()
@@ -78,8 +78,8 @@ class VolumeEstimate:
 def by_counting(net: nn.Module, task: Task, context: Context, *, seed: int, budget: int, keep: int) -> VolumeEstimate:
     """Guesses in the unit cube, all of the budget; the first `keep` hits are the draws."""
 
-    def callback(guesses: int, hits: tuple[int, ...]) -> None:
-        context.callback(Progress(done=guesses, total=budget, unit=f"guesses, {hits[0]:,} hits", effort=guesses))
+    def callback(progress: Progress) -> None:
+        context.callback(replace(progress, unit=f"guesses, {progress.detail[0]:,} hits"))
 
     found = guess_and_check(
         net,
@@ -139,19 +139,6 @@ def split_told(
         accept: The sets.
         prior: What volumes are measured by, the unit cube unless given.
     """
-    examples = len(task.train)
-
-    def callback(stage: Stage) -> None:
-        done = stage.repeat * examples + stage.step.fitted
-        progress = Progress(
-            done=done,
-            total=stage.repeats * examples,
-            unit="examples fitted",
-            effort=round(stage.evaluations),
-            effort_unit="evaluations",
-        )
-        context.callback(progress)
-
     return split_volume(
         net,
         task,
@@ -162,7 +149,7 @@ def split_told(
         repeats=splitting.repeats,
         seed=seed,
         device=context.device,
-        callback=callback,
+        callback=context.callback,
     )
 
 

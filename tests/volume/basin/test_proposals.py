@@ -9,7 +9,7 @@ from torch import nn
 
 from goodminima.tasks.task import Examples
 from goodminima.volume.basin.coordinates import Coordinates
-from goodminima.volume.basin.proposals import DirectionMixture, Diagonal, Isotropic, LowRank, Shape
+from goodminima.volume.basin.proposals import Diagonal, DirectionMixture, Isotropic, LowRank, Shape
 
 
 def flat(size: int) -> Coordinates:
@@ -38,7 +38,9 @@ def test_density_is_the_angular_gaussian_one() -> None:
 
 def test_directions_in_the_plane_follow_their_density() -> None:
     """On the circle: the density is sqrt(ab) / (a cos^2 + b sin^2); E|phi_1| in closed form, 6 standard errors."""
-    mixture = DirectionMixture.of(Diagonal(torch.tensor([1.0, 4.0]), damping=1e-9, uniform_every=10**4), flat(2), 40_000)
+    mixture = DirectionMixture.of(
+        Diagonal(torch.tensor([1.0, 4.0]), damping=1e-9, uniform_every=10**4), flat(2), 40_000
+    )
     phi = mixture.directions(seed=3, indices=np.arange(40_000, dtype=np.uint64))
     angles = np.linspace(0, 2 * math.pi, 20_001)[:-1]
     density = 2 / (np.cos(angles) ** 2 + 4 * np.sin(angles) ** 2)

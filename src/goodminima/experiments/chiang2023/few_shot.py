@@ -16,7 +16,6 @@ from scipy import stats
 from torch import Tensor
 
 from goodminima.core.progress import Progress
-from goodminima.experiments.callbacks import parts_told
 from goodminima.experiments.experiment import Cell, Context, Outcome
 from goodminima.experiments.settings import Count, Positive, Probability, Settings
 from goodminima.nets import LinearModel
@@ -162,11 +161,8 @@ def _features(images: ImageData, context: Context[FewShotScale]) -> Float[Tensor
         recipe=_recipe(epochs, scale.recipe),
     )
 
-    def callback(what: str, done: int, total: int) -> None:
-        parts_told(context, of=what, effort_unit="images")(done, total)
-
     seed = replace(context, replicate=0).key("features")
-    return pretrained_features(images, extractor, seed=seed, device=context.device, callback=callback).x
+    return pretrained_features(images, extractor, seed=seed, device=context.device, callback=context.callback).x
 
 
 def _recipe(epochs: int, training: FeatureTraining) -> Recipe:
@@ -229,11 +225,10 @@ def _ridge(lesson: _Lesson, context: Context[FewShotScale]) -> _Heads:
 
 
 def _svm(lesson: _Lesson, context: Context[FewShotScale]) -> _Heads:
-    def callback(done: int) -> None:
-        context.callback(Progress(done=done, total=len(lesson.x), unit="episodes"))
-
     return _Heads(
-        svm_heads(lesson.x, lesson.episodes.support_y, cost=_SVM_COST, seed=context.key("svm"), callback=callback)
+        svm_heads(
+            lesson.x, lesson.episodes.support_y, cost=_SVM_COST, seed=context.key("svm"), callback=context.callback
+        )
     )
 
 

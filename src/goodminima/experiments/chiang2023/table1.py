@@ -63,8 +63,9 @@ def run_poisoned(cell: Cell[PoisonedCell], context: Context[PoisonedScale]) -> O
     scale = context.scale_settings
     sgd = SGDConfig(lr=scale.lr, momentum=scale.momentum, epochs=scale.epochs, batch_size=scale.batch_size)
 
-    def callback(epoch: int, test_accuracy: float) -> None:
-        context.callback(Progress(done=1 - test_accuracy, total=1, unit="flipped", effort=epoch, effort_unit="epochs"))
+    def callback(progress: Progress) -> None:
+        flipped = 1 - progress.detail
+        context.callback(Progress(done=flipped, total=1, unit="flipped", effort=progress.done, effort_unit="epochs"))
 
     found = poisoned_sgd(net, task, start=theta, sgd=sgd, seed=seed, callback=callback)
     train, test = float(found.train_accuracy[0]), float(found.test_accuracy[0])

@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Literal, final
 
-from goodminima.core.progress import Progress
-from goodminima.experiments.callbacks import hits_told
+from goodminima.experiments.callbacks import named
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Scale
 from goodminima.experiments.paper_values import printed_row
 from goodminima.experiments.settings import Count, Positive, Settings
@@ -16,7 +15,6 @@ from goodminima.search import (
     Fits,
     GreedyRule,
     PatternRule,
-    Point,
     Searched,
     Status,
     Until,
@@ -149,7 +147,7 @@ def _sgd(cell: _Cell, context: _Context, task: Task, net: LeNet) -> Outcome:
         max_members=members,
         seed=context.key("training", cell.name),
         device=context.device,
-        callback=hits_told(context, num_solutions=members, effort_unit="members", of="members fitted"),
+        callback=named(context, "members fitted"),
     )
     fitted = trained.bins[0].hits
     unfitted = f"{members - fitted} of {members} members not at 100 % after {epochs} epochs"
@@ -161,20 +159,14 @@ def _sgd(cell: _Cell, context: _Context, task: Task, net: LeNet) -> Outcome:
 def _search(method: Search, cell: _Cell, context: _Context, task: Task, net: LeNet) -> Outcome:
     """From a start in the cube, by the paper's rules (the first improvement, steps of 1, halved when nothing helps) or,
     in the rows that say so, halved after fewer failures."""
-    samples, budget = cell.settings.samples, context.scale_settings.candidates.of(method)
-
-    def callback(point: Point) -> None:
-        right = round(point.accuracy * samples)
-        effort = {"effort": point.candidates, "effort_unit": "candidates"}
-        context.callback(Progress(done=right, total=samples, unit="images right", **effort))
-
+    budget = context.scale_settings.candidates.of(method)
     found: Searched = _SEARCHES[method](
         net,
         task,
         until=Until(candidates=budget),
         seed=context.key("search", cell.name),
         device=context.device,
-        callback=callback,
+        callback=context.callback,
     )
     solved = found.status is Status.SOLVED
     note = (

@@ -6,7 +6,6 @@ from typing import Literal, final
 
 import numpy as np
 
-from goodminima.experiments.callbacks import hits_told, steps_told
 from goodminima.experiments.experiment import Cell, Context, Outcome
 from goodminima.experiments.settings import Count, Settings
 from goodminima.landscape.boundary import decision_regions
@@ -105,7 +104,7 @@ def _guessed(cell: _Cell, context: _Context, task: Task) -> tuple[Population | N
         chunk=65_536,
         seed=context.key("guesses", cell.name),
         device=context.device,
-        callback=hits_told(context, num_solutions=BOUNDARIES, effort_unit="guesses"),
+        callback=context.callback,
     )
     counts = {"guesses": found.guesses, "hits": found.bins[0].hits}
     return (found.population() if found.bins[0].hits else None), counts
@@ -124,7 +123,7 @@ def _trained(cell: _Cell, context: _Context, task: Task) -> tuple[Population | N
         max_members=context.scale_settings.max_members,
         seed=context.key("training", cell.name),
         device=context.device,
-        callback=hits_told(context, num_solutions=BOUNDARIES, effort_unit="members"),
+        callback=context.callback,
     )
     counts = {"members": found.trained, "hits": found.bins[0].hits}
     return (found.population() if found.bins[0].hits else None), counts
@@ -134,14 +133,11 @@ def _poisoned(cell: _Cell, context: _Context, task: Task) -> tuple[Population | 
     """Of 256 poisoned members, those right on every training point; of these, the nine worst on the test points."""
     seed, net, epochs = context.key("training", cell.name), _net(cell), context.scale_settings.poison_epochs
     assert epochs is not None  # `BoundaryScale.check_cell`
-    told = steps_told(context, total=epochs, of="epochs")
-
-    def callback(epoch: int, test_accuracy: float) -> None:
-        told(epoch)
-
     theta = FanOut().draw(net, seed=seed, indices=np.arange(256, dtype=np.uint64), device=context.device)
     sgd = SGDConfig(lr=0.5, momentum=0.9, epochs=epochs, batch_size=1000)
-    found = poisoned_sgd(net, task, start=theta, sgd=sgd, repeats=2, seed=seed, check_every=100, callback=callback)
+    found = poisoned_sgd(
+        net, task, start=theta, sgd=sgd, repeats=2, seed=seed, check_every=100, callback=context.callback
+    )
     fitted = (found.train_accuracy == 1).nonzero().squeeze(1)
     counts = {"members": len(theta), "hits": len(fitted)}
     worst = fitted[found.test_accuracy[fitted].argsort(stable=True)[:BOUNDARIES]]

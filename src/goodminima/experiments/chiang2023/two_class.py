@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from goodminima.core.status import Status
-from goodminima.experiments.callbacks import hits_told
 from goodminima.experiments.experiment import Cell, Context, Outcome, Printed
 from goodminima.experiments.settings import Count, Positive, Settings
 from goodminima.experiments.volume_estimates import LOG10, Splitting, run_logs, split_told
@@ -204,7 +203,7 @@ def _guess(cell: _Cell, context: _Context, task: Task, asked: list[Fits]) -> _Mi
         budget=budget,
         seed=context.key("guesses", cell.name),
         device=context.device,
-        callback=hits_told(context, num_solutions=scale.num_solutions, effort_unit="guesses"),
+        callback=context.callback,
     )
     return _minima(found, tries=found.guesses, unit="guesses", counts={})
 
@@ -277,7 +276,7 @@ def _train(
         max_members=training.member_images // len(task.train),
         seed=context.key("training", cell.name),
         device=context.device,
-        callback=hits_told(context, num_solutions=scale.num_solutions, effort_unit="members"),
+        callback=context.callback,
     )
     return _minima(found, tries=found.trained, unit="members", counts={"nonfinite members": found.nonfinite})
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goodminima.experiments.callbacks import steps_told
+from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Printed, Scale
 from goodminima.experiments.huang2020.roll import measured, roll, roll_net, start_of
 from goodminima.experiments.settings import Count, Settings
@@ -70,13 +70,13 @@ def run_minefield(cell: Cell, context: Context[MinefieldScale]) -> Outcome:
 def _sgd(context: Context[MinefieldScale], task: Task) -> Trajectory:
     """Snapshots after every tenth epoch."""
     sgd = SGDConfig(lr=0.01, momentum=0.9, batch_size=32, epochs=context.scale_settings.epochs)
-    snapshots, told = list[tuple[int, Tensor]](), steps_told(context, total=sgd.epochs, of="epochs")
+    snapshots = list[tuple[int, Tensor]]()
     for epoch, members in train_population(
         roll_net(), task.train, start=start_of(context, 1), sgd=sgd, seed=context.key("batches")
     ):
         if (epoch + 1) % EVERY == 0:
             snapshots.append((epoch + 1, members[0]))
-            told(epoch + 1)
+            context.callback(Progress(done=epoch + 1, total=sgd.epochs, unit="epochs"))
     return Trajectory(np.array([epoch for epoch, _ in snapshots]), torch.stack([theta for _, theta in snapshots]))
 
 
@@ -89,7 +89,7 @@ def _bad_minima(context: Context[MinefieldScale], task: Task, starts: Tensor) ->
         betas=[_BETA] * len(starts),
         draw=FreshRolls(seed=context.key("fresh")),
         adam=adam,
-        callback=steps_told(context, total=adam.steps),
+        callback=context.callback,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodminima.experiments.callbacks import named
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Printed, Scale
 from goodminima.experiments.huang2020.cells import MinimumCell
 from goodminima.experiments.huang2020.images import (
@@ -17,13 +18,12 @@ from goodminima.experiments.huang2020.images import (
     MINIMA,
     AbstractImageScale,
     minimum,
-    points_told,
     probe_of,
     remembered_of,
     task_of,
 )
 from goodminima.experiments.settings import Count
-from goodminima.landscape import Evaluation, surface
+from goodminima.landscape import surface
 from goodminima.train import Fit
 
 SPAN = 0.25  # of the slice, in filter norms
@@ -68,9 +68,10 @@ def _slice_of(context: Context[SliceScale], beta: float) -> tuple[Fit, np.ndarra
     found, probe, seed = minimum(context, task, beta), probe_of(task, context), context.key("slice")
 
     def make() -> Mapping[str, Tensor]:
-        how = Evaluation(batch_norm="eval", callback=points_told(context, "the slice"))
-        net = found.net.to(context.device)
-        return {"loss": torch.from_numpy(surface(net, probe, span=SPAN, steps=steps, seed=seed, evaluation=how).loss)}
+        net, callback = found.net.to(context.device), named(context, "points of the slice")
+        return {
+            "loss": torch.from_numpy(surface(net, probe, span=SPAN, steps=steps, seed=seed, callback=callback).loss)
+        }
 
     measured = remembered_of(context, f"slice-{beta:g}", found, make, SPAN, steps, len(probe), seed)
     return found, measured["loss"].numpy()

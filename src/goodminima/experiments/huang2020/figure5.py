@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.huang2020.basins import STATISTICS, statistics_below
 from goodminima.experiments.huang2020.cells import BetaCell
@@ -86,7 +85,7 @@ def _statistics(context: Context, found: Minima, number: int, *, rays: int, seed
             num_rays=rays,
             seed=seed,
             device=context.device,
-            callback=steps_told(context, total=rays, of="rays"),
+            callback=context.callback,
         )
 
     return statistics_below(measure, loss=loss, cutoffs=CUTOFFS)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodminima.experiments.callbacks import named
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.huang2020.cells import MinimumCell
 from goodminima.experiments.huang2020.images import (
@@ -19,13 +20,12 @@ from goodminima.experiments.huang2020.images import (
     basin_around,
     loss_at,
     minimum,
-    points_told,
     probe_of,
     remembered_of,
     task_of,
 )
 from goodminima.experiments.settings import Count
-from goodminima.landscape import Evaluation, line, random_directions
+from goodminima.landscape import line, random_directions
 from goodminima.train import Fit
 
 SPAN = 0.25  # of the lines, in filter norms
@@ -91,11 +91,10 @@ def _radii_of(context: Context[RaysScale], beta: float) -> tuple[Fit, np.ndarray
 def _lines_of(context: Context[RaysScale], found: Fit) -> Mapping[str, np.ndarray]:
     """Losses along a few more random directions, filter-normalised, both ways."""
     scale, probe = context.scale_settings, probe_of(task_of(context), context)
-    how = Evaluation(batch_norm="eval", callback=points_told(context, "a line"))
-    net = found.net.to(context.device)
+    net, callback = found.net.to(context.device), named(context, "points of a line")
     directions = random_directions(net, num_directions=scale.lines, seed=context.key("lines"))
     cuts = [
-        line(net, probe, direction=direction, span=(-SPAN, SPAN), steps=scale.points, evaluation=how)
+        line(net, probe, direction=direction, span=(-SPAN, SPAN), steps=scale.points, callback=callback)
         for direction in directions
     ]
     return {"along": cuts[0].x, "losses": np.stack([cut.loss for cut in cuts])}

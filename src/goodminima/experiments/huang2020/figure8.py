@@ -60,9 +60,9 @@ def run_rings(cell: Cell[RingsCell], context: Context[RingsScale]) -> Outcome:
     start = prior.draw(net, seed=context.key("start"), indices=np.zeros(1, np.uint64))
     steps = context.scale_settings.steps
 
-    def callback(seen: int, wanted: int) -> None:
-        if (done := seen // len(task.train)) % _TELL_EVERY == 0:
-            context.callback(Progress(done=done, total=steps, unit="steps", effort=done, effort_unit="steps"))
+    def callback(progress: Progress) -> None:
+        if (done := progress.done // len(task.train)) % _TELL_EVERY == 0:
+            context.callback(Progress(done=done, total=steps, unit="steps"))
 
     found = fit(
         Population(net, start).member(0),

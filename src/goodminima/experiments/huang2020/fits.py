@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from goodminima.core.checkpoint import Checkpoint, digest
-from goodminima.core.progress import Progress
+from goodminima.experiments.callbacks import named
 from goodminima.experiments.experiment import Context, Outcome
-from goodminima.experiments.shared_trainings import images_told, shared_training
+from goodminima.experiments.shared_trainings import shared_training
 from goodminima.nets import PixelProducts
 from goodminima.tasks import Task, few_shot, full_task, load_images
 from goodminima.train import Epoch, Fit, Recipe, fit
@@ -47,7 +47,7 @@ def trained(
             evaluate_every=0,
             checkpoint=file,
             device=context.device,
-            callback=images_told(context, name),
+            callback=named(context, f"examples of {name}"),
         )
 
     return shared_training(context, name, train)
@@ -63,7 +63,10 @@ def linear(context: Context, task: Task, name: str) -> Fit[DualModel]:
         stored = None if checkpoint is None else checkpoint.read()
         if stored is None:
             found = fit_softmax(
-                features.kernel, task.train, num_classes=task.num_classes, callback=_rights_told(context, task, name)
+                features.kernel,
+                task.train,
+                num_classes=task.num_classes,
+                callback=named(context, f"examples right of {name}"),
             )
             stored = {"alpha": found.net.alpha, "measured": asdict(measured(found.net, task, number=found.iterations))}
             if checkpoint is not None:
@@ -103,18 +106,3 @@ def outcome_of(epoch: Epoch, *, weights: int, beaten: Epoch | None = None) -> Ou
         assert beaten.test_accuracy is not None
         values[GAIN] = epoch.test_accuracy - beaten.test_accuracy
     return Outcome(values=values, counts={"weights": weights})
-
-
-def _rights_told(context: Context, task: Task, name: str) -> Callable[[int, int], None]:
-    def callback(iterations: int, right: int) -> None:
-        context.callback(
-            Progress(
-                done=right,
-                total=len(task.train),
-                unit=f"examples right of {name}",
-                effort=iterations,
-                effort_unit="iterations",
-            )
-        )
-
-    return callback

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from goodminima.core.checkpoint import digest
 from goodminima.core.progress import Progress
-from goodminima.experiments.callbacks import parts_told
+from goodminima.experiments.callbacks import named
 from goodminima.experiments.experiment import Context
 from goodminima.experiments.settings import Count, Positive, Settings
-from goodminima.experiments.shared_trainings import images_told, shared_tensors, shared_training
+from goodminima.experiments.shared_trainings import shared_tensors, shared_training
 from goodminima.landscape import parameters_of
 from goodminima.nets import ThinResNet
 from goodminima.population.net_loss import Loss, loss_of
@@ -156,7 +156,7 @@ def minimum(context: Context[AbstractImageScale], task: Task, beta: float) -> Fi
             evaluate_every=0,
             checkpoint=file,
             device=context.device,
-            callback=images_told(context, name),
+            callback=named(context, f"examples of {name}"),
         )
 
     return shared_training(context, name, train)
@@ -204,11 +204,6 @@ def _told(context: Context, loss: Loss) -> Loss:
         return loss(vector[None])
 
     return lambda theta: torch.cat([one(vector) for vector in theta])
-
-
-def points_told(context: Context, of: str) -> Callable[[int, int], None]:
-    """A listener of slices."""
-    return parts_told(context, of=f"points of {of}", effort_unit="losses")
 
 
 def _recipe(minima: ImageMinima) -> Recipe:

@@ -8,7 +8,6 @@ from scipy.spatial import KDTree
 from scipy.stats import rankdata
 from torch import Tensor
 
-from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Context
 from goodminima.experiments.settings import Count, Settings
 from goodminima.experiments.shared_trainings import shared_tensors
@@ -82,7 +81,7 @@ def minima(context: Context, *, steps: int) -> Minima:
             betas=BETAS,
             draw=FreshRolls(seed=context.key("fresh")),
             adam=adam,
-            callback=steps_told(context, total=adam.steps),
+            callback=context.callback,
         )
         return {"theta": theta.cpu()}
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from goodminima.experiments.callbacks import steps_told
+from goodminima.experiments.callbacks import as_part
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import Count, Positive, Settings
 from goodminima.theory.convex import margin, max_margin
@@ -220,8 +220,8 @@ def _classification(cell: ClassificationCell, data: Sparse) -> Outcome:
 
 
 def _told(context: Context, *, runs: int, max_steps: int) -> Callable[[int], Callback]:
-    """The listener of run number k of several, each of which takes at most so many steps."""
-    return lambda number: steps_told(context, total=runs * max_steps, before=number * max_steps)
+    """The callback of run number k of several, each of which takes at most so many steps."""
+    return lambda number: as_part(context, total=runs * max_steps, before=number * max_steps)
 
 
 def _distance(w: np.ndarray, other: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from typing import final
 
 import numpy as np
 
-from goodminima.experiments.callbacks import steps_told
+from goodminima.experiments.callbacks import as_part
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import Count, Probability, Settings
 from goodminima.theory.convex import max_margin
@@ -54,7 +54,7 @@ def _run(cell: Cell[LabelsCell], context: Context[PathScale]) -> Outcome:
         population = loud_nuisance(context.key("teacher", run))
         z = population.draw(context.key("train", run), n=settings.n, flipped=settings.flipped)
         held_out = population.draw(context.key("validation", run), n=settings.n_validation, flipped=settings.flipped)
-        told = steps_told(context, total=_RUNS * steps, before=run * steps)
+        told = as_part(context, total=_RUNS * steps, before=run * steps)
         path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=told)
         train.append(((path @ z.T) <= 0).mean(axis=1))
         test.append(population.error(path))

@@ -7,7 +7,6 @@ from typing import Literal, final
 
 import numpy as np
 
-from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import Count, Settings
 from goodminima.theory.homogeneous import chord, clarke_residual, conditions, xor_on_sphere
@@ -39,7 +38,7 @@ def _run(cell: Cell[NetworkCell], context: Context) -> Outcome:
     x, y = xor_on_sphere(context.key("data"))
     start = normal_start(context.key("start"), d=x.shape[1], width=_WIDTH, power=power)
     times = np.union1d(log_spaced(stop, start=100, per_decade=10), stop - _AVERAGED)
-    trained = train(start, x, y, times=times, callback=steps_told(context, total=stop))
+    trained = train(start, x, y, times=times, callback=context.callback)
     course = [conditions(net, x, y) for net in trained.nets]
     if course[-1].log_loss > 0:
         return Outcome(values=dict.fromkeys(cell.measures), note=f"not fitted after {stop} steps")

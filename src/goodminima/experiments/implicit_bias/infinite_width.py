@@ -5,7 +5,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from goodminima.experiments.callbacks import steps_told
+from goodminima.experiments.callbacks import as_part
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import Count, Positive, Settings
 from goodminima.theory.infinite_width import (
@@ -60,7 +60,7 @@ def _both(cell: WidthCell, context: Context) -> Outcome:
     best, stop = max_variation_margin(x, y), cell.steps
     start = balanced_start(context.key("start"), d=2, width=cell.width, scale=cell.scale)
     times = log_spaced(stop, start=100, per_decade=10)
-    nets = train(start, x, y, times=times, callback=steps_told(context, total=stop)).nets
+    nets = train(start, x, y, times=times, callback=context.callback).nets
     ratios = np.array([variation_margin_of(net, x, y) for net in nets]) / best.margin
     return Outcome(
         values={"proof": best.gap, "ratio": float(ratios[-1])},
@@ -82,7 +82,7 @@ def _output(cell: WidthCell, context: Context) -> Outcome:
     start = balanced_start(context.key("start"), d=2, width=cell.width, scale=cell.scale)
     kernel_net, kernel_margin = max_kernel_margin(start, x, y)
     times = log_spaced(stop, start=100, per_decade=10)
-    nets = train(start, x, y, times=times, output_only=True, callback=steps_told(context, total=stop)).nets
+    nets = train(start, x, y, times=times, output_only=True, callback=context.callback).nets
     best = max_variation_margin(x, y).margin
     ratios = np.array([variation_margin_of(net, x, y) for net in nets]) / best
     return Outcome(
@@ -110,7 +110,7 @@ def _relevant(cell: WidthCell, context: Context) -> Outcome:
         unseen, labels = xor_in_two(context.key("unseen", draw), n=_TESTED)
         start = balanced_start(context.key("start", draw), d=x.shape[1], width=cell.width, scale=cell.scale)
         for row, output_only in enumerate((False, True)):
-            told = steps_told(context, total=2 * _DRAWS * stop, before=(2 * draw + row) * stop)
+            told = as_part(context, total=2 * _DRAWS * stop, before=(2 * draw + row) * stop)
             nets = train(start, x, y, times=times, output_only=output_only, callback=told).nets
             errors[draw, row] = [_error(net, unseen, labels) for net in nets]
         limits[draw] = _error(max_kernel_margin(start, x, y)[0], unseen, labels)

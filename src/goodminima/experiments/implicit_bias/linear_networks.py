@@ -5,7 +5,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from goodminima.experiments.callbacks import steps_told
+from goodminima.experiments.callbacks import as_part
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import Count, Settings
 from goodminima.theory.bridge import (
@@ -76,7 +76,7 @@ def _run(cell: Cell[FullyConnectedCell | ConvolutionalCell], context: Context[St
 
 def _fully_connected(context: Context[StepsScale], *, depth: int) -> Outcome:
     z, stop = planted_spectrum(context.key("data")).z, context.scale_settings.steps
-    times, seed, callback = log_spaced(stop), context.key("start"), steps_told(context, total=stop)
+    times, seed, callback = log_spaced(stop), context.key("start"), context.callback
     path = fully_connected(z, depth=depth, width=8, times=times, seed=seed, callback=callback)
     gap = 1 - margin(z, path) / max_margin(z).margin
     return Outcome(values={"gap": float(gap[-1])}, arrays={"times": times, "gap": gap})
@@ -85,7 +85,7 @@ def _fully_connected(context: Context[StepsScale], *, depth: int) -> Outcome:
 def _one_layer(context: Context[StepsScale]) -> Outcome:
     z, stop = planted_spectrum(context.key("data")).z, context.scale_settings.steps
     start = normal_filters(context.key("start"), depth=1, d=z.shape[1])
-    beta = convolutional(z, start, times=log_spaced(stop), callback=steps_told(context, total=stop))[-1]
+    beta = convolutional(z, start, times=log_spaced(stop), callback=context.callback)[-1]
     values = {
         "gap": 1 - float(margin(z, beta)) / max_margin(z).margin,
         "excess": float(penalty(z, beta, power=1.0)) / least_spectrum(z).value - 1,
@@ -97,7 +97,7 @@ def _two_layers(context: Context[StepsScale]) -> Outcome:
     data, stop = planted_spectrum(context.key("data")), context.scale_settings.steps
     z, optimum, times = data.z, least_spectrum(data.z), log_spaced(stop)
     start = white_filters(context.key("start"), depth=2, d=z.shape[1])
-    path = convolutional(z, start, times=times, callback=steps_told(context, total=stop))
+    path = convolutional(z, start, times=times, callback=context.callback)
     excess = penalty(z, path, power=1.0) / optimum.value - 1
     values = {
         "excess": float(excess[-1]),
@@ -115,7 +115,7 @@ def _three_layers(context: Context[StepsScale]) -> Outcome:
     z, ends, points = data.z, [], []
     for number in range(_STARTS):
         start = normal_filters(context.key("start", number), depth=3, d=z.shape[1])
-        told = steps_told(context, total=_STARTS * steps, before=number * steps)
+        told = as_part(context, total=_STARTS * steps, before=number * steps)
         # Not log-spaced: only the end counts, and a line of progress now and then.
         end = convolutional(z, start, times=np.linspace(steps / 5, steps, 5).astype(np.int64), callback=told)[-1]
         ends.append(end / (z @ end).min())

@@ -5,7 +5,6 @@ from typing import Literal, final
 
 import numpy as np
 
-from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import Count, Settings
 from goodminima.theory.convex import margin, max_margin
@@ -58,7 +57,7 @@ def _descent(context: Context, *, stop: int) -> Outcome:
     z = planted(context.key("data"), n=40, d=3).z
     step = 1 / smoothness(z)
     limit, times = asymptote(z, step=step), log_spaced(stop)
-    path = gradient_descent(z, step=step, times=times, callback=steps_told(context, total=stop))
+    path = gradient_descent(z, step=step, times=times, callback=context.callback)
     flow = gradient_flow(z, step=step, taus=np.log1p(times[-1:]))
     angles, late = angle(path, limit.rate), times >= stop / 10
     norms = np.linalg.norm(path[late], axis=1)
@@ -88,7 +87,7 @@ def _flow(context: Context) -> Outcome:
 def _error(cell: Cell, context: Context, *, stop: int) -> Outcome:
     """Data as they come: when the training error is 0, and how far from the maximum the margin then is."""
     z, times = teacher(context.key("data"), n=100, d=20), log_spaced(stop)
-    path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=steps_told(context, total=stop))
+    path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=context.callback)
     best = max_margin(z)
     curves = _curves(z, path, np.log1p(times), best.direction)
     curves["error"] = ((path @ z.T) <= 0).mean(axis=1)

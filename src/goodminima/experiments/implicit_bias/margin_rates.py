@@ -6,7 +6,6 @@ from typing import final
 import numpy as np
 
 from goodminima.core.checks import check_choice
-from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import Settings
 from goodminima.theory.convex import margin, max_margin
@@ -38,7 +37,7 @@ def _run(cell: Cell[RuleCell], context: Context) -> Outcome:
     z = planted(context.key("data"), n=40, d=5).z
     z /= np.linalg.norm(z, axis=1).max()
     times = log_spaced(_STEPS)
-    path = margin_path(z, rule=Rule[cell.settings.rule], times=times, callback=steps_told(context, total=_STEPS))
+    path = margin_path(z, rule=Rule[cell.settings.rule], times=times, callback=context.callback)
     gaps = 1 - margin(z, path) / max_margin(z).margin
     late = times >= _FITTED_FROM
     values = {"exponent": slope(np.log(times[late]), np.log(gaps[late])), "gap": float(gaps[-1])}

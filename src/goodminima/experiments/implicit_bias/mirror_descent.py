@@ -7,7 +7,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from goodminima.experiments.callbacks import steps_told
+from goodminima.experiments.callbacks import as_part
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import NonNegative, Settings
 from goodminima.theory.adaptive import adagrad, adam_path
@@ -112,7 +112,7 @@ def _natural(context: Context) -> Outcome:
     budgets = [round(_NATURAL_BUDGET / step) for step in _NATURAL_STEPS]
     runs = []
     for number, (step, budget) in enumerate(zip(_NATURAL_STEPS, budgets, strict=True)):
-        callback = steps_told(context, total=sum(budgets), before=sum(budgets[:number]))
+        callback = as_part(context, total=sum(budgets), before=sum(budgets[:number]))
         runs.append(natural_gradient(a, b, start=starts[0], step=step, max_steps=budget, callback=callback))
     distances = [_distance(run.w, target) for run in runs]
     return Outcome(
@@ -144,8 +144,7 @@ def _adagrad(context: Context) -> Outcome:
 
 def _adam(cell: Cell, context: Context, *, epsilon: float) -> Outcome:
     z, times = norms_apart(context.key("rows")), log_spaced(_ADAM_STEPS)
-    callback = steps_told(context, total=_ADAM_STEPS)
-    gaps = margin_gaps(z, adam_path(z, epsilon=epsilon, times=times, callback=callback))
+    gaps = margin_gaps(z, adam_path(z, epsilon=epsilon, times=times, callback=context.callback))
     sup, euclidean = gaps[:, NORMS.index(math.inf)], gaps[:, NORMS.index(2.0)]
     nearest = int(sup.argmin())  # when the l_inf gap was least
     values = {

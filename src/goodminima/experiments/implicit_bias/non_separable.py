@@ -5,7 +5,6 @@ from typing import final
 
 import numpy as np
 
-from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import Count, Settings
 from goodminima.theory.logistic import gradient_descent, smoothness
@@ -35,7 +34,7 @@ def _partly(cell: Cell[SeparableCell], context: Context) -> Outcome:
     (z, truth), stop = partly_separable(context.key("data"), n=_N, d=_D), cell.settings.steps
     step = 1 / smoothness(z)
     limit, times = limit_of(z, step=step), log_spaced(stop)
-    path = gradient_descent(z, step=step, times=times, callback=steps_told(context, total=stop))
+    path = gradient_descent(z, step=step, times=times, callback=context.callback)
     inside = np.linalg.norm((path - limit.minimiser) @ limit.inside, axis=1)
     ray = path @ limit.across
     late = times >= stop / 10
@@ -61,7 +60,7 @@ def _control(cell: Cell[SeparableCell], context: Context) -> Outcome:
     """Strictly non-separable data of the same size: nothing diverges."""
     z, stop = non_separable(context.key("data"), n=_N, d=_D), cell.settings.steps
     times = log_spaced(stop)
-    path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=steps_told(context, total=stop))
+    path = gradient_descent(z, step=1 / smoothness(z), times=times, callback=context.callback)
     distances = np.linalg.norm(path - finite_minimiser(z), axis=1)
     pulls = 1 / (1 + np.exp(z @ path[-1]))
     return Outcome(

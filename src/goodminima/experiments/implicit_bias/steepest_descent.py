@@ -6,7 +6,6 @@ from typing import final
 import numpy as np
 
 from goodminima.core.checks import check_choice
-from goodminima.experiments.callbacks import steps_told
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.settings import Settings
 from goodminima.theory.loops import log_spaced
@@ -34,7 +33,7 @@ class NormCell(Settings):
 def _run(cell: Cell[NormCell], context: Context) -> Outcome:
     z, p = norms_apart(context.key("data")), float(cell.settings.p)
     times = log_spaced(_STEPS)
-    path = steepest_path(z, p=p, times=times, callback=steps_told(context, total=_STEPS))
+    path = steepest_path(z, p=p, times=times, callback=context.callback)
     gaps = margin_gaps(z, path)
     at_end = dict(zip(NORMS, gaps[-1].tolist(), strict=True))
     return Outcome(

@@ -8,10 +8,11 @@ from typing import Literal, final
 import numpy as np
 from torch import nn
 
+from goodminima.experiments.callbacks import named
 from goodminima.experiments.experiment import Cell, Claim, Context, Experiment, Outcome, Scale
 from goodminima.experiments.liu2020.per_net import SOURCE
 from goodminima.experiments.settings import Settings
-from goodminima.experiments.shared_trainings import images_told, shared_training
+from goodminima.experiments.shared_trainings import shared_training
 from goodminima.landscape import Regions, boundary_distances, decision_regions, parameters_of
 from goodminima.nets import MLP
 from goodminima.population import Population, TorchDefault
@@ -137,7 +138,7 @@ def _memorised(start: nn.Module, task: Task, context: Context, recipe: Recipe, k
         stop_when=fitted,
         checkpoint=keep,
         checkpoint_every=1000,
-        callback=images_told(context, "random labels"),
+        callback=named(context, "examples of random labels"),
     )
 
 
@@ -146,7 +147,7 @@ def _of_true_labels(context: Context, task: Task, start: nn.Module, *, regularis
     if regularised:
         copies = with_noisy_copies(task.train, copies=_COPIES, std=_NOISE, seed=context.key("noise"))
         task, recipe = replace(task, train=copies), replace(recipe, weight_decay=_WEIGHT_DECAY)
-    callback = images_told(context, "true labels")
+    callback = named(context, "examples of true labels")
     return fit(
         start, task, recipe=recipe, seed=context.key("order"), evaluate_every=0, evaluate=False, callback=callback
     ).net

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from goodminima.experiments.callbacks import parts_told
+from goodminima.experiments.callbacks import named
 from goodminima.experiments.experiment import Cell, Claim, Context, Outcome
 from goodminima.experiments.liu2020.per_net import (
     ModelCell,
@@ -48,7 +48,7 @@ def _under_attack(trainings: Trainings, model: Model) -> np.ndarray:
         epsilons=[level / 255 for level in LEVELS],
         mean=images.statistics.mean.tolist(),
         std=[std or 1.0 for std in images.statistics.std.tolist()],
-        callback=parts_told(context, of="images moved", effort_unit="images"),
+        callback=named(context, "images moved"),
     )
     return found.cpu().numpy()
 

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from goodminima.core.checks import check_choice
+from goodminima.experiments.callbacks import named
 from goodminima.experiments.experiment import Context, Scale
 from goodminima.experiments.liu2020.recipes import PAPER, PAPER_NETS, Mode, PaperNet, Tuning, black
 from goodminima.experiments.settings import Count, Probability, Settings
-from goodminima.experiments.shared_trainings import images_told, shared_training, try_shared_training
+from goodminima.experiments.shared_trainings import shared_training, try_shared_training
 from goodminima.nets import SmallConv
 from goodminima.tasks import ImageData, Task, class_task, full_task, load_images
 from goodminima.train import Constant, Cosine, Fit, adversarial_init, fit
@@ -192,7 +193,7 @@ class Trainings:
                 seed=self.context.key("random labels", self.net),
                 checkpoint=keep,
                 device=self.context.device,
-                callback=images_told(self.context, name),
+                callback=named(self.context, f"examples of {name}"),
             )
 
         return name, train
@@ -206,7 +207,7 @@ class Trainings:
             evaluate_every=self.setting.evaluate_every,
             checkpoint=keep,
             device=self.context.device,
-            callback=images_told(self.context, name),
+            callback=named(self.context, f"examples of {name}"),
         )
 
     def note(self) -> str:
