@@ -34,6 +34,9 @@ def find_columns(features: "Features", data: str) -> Columns:
         features: The type of every column.
         data: What error messages call the data set.
 
+    Returns:
+        The names of the two columns.
+
     Raises:
         DataError: If there is no such column, or no telling which.
     """
@@ -59,7 +62,15 @@ def find_columns(features: "Features", data: str) -> Columns:
 
 
 def read_labels(splits: "Sequence[Dataset]", column: str, data: str) -> tuple[list[Int[Tensor, "N"]], tuple[str, ...]]:
-    """The labels of each split, from 0, and the class names: those of the column's type, or else its values.
+    """The labels of each split, and the class names: those of the column's type, or else its values.
+
+    Args:
+        splits: The splits, at least one.
+        column: The column that holds labels.
+        data: What error messages call the data set.
+
+    Returns:
+        Labels from 0 to C - 1 of each split, int64; C class names.
 
     Raises:
         DataError: If an example has no label.

@@ -33,7 +33,14 @@ class Examples:
         return len(self.y)
 
     def to(self, device: str) -> "Examples":
-        """The same examples on another device."""
+        """The same examples on another device.
+
+        Args:
+            device: "cpu", "cuda", ...
+
+        Returns:
+            Examples there; tensors that are there already are shared.
+        """
         return Examples(self.x.to(device), self.y.to(device))
 
 
@@ -59,7 +66,14 @@ class Task:
     extra: Examples | None = None
 
     def to(self, device: str) -> "Task":
-        """The same task on another device."""
+        """The same task on another device.
+
+        Args:
+            device: "cpu", "cuda", ...
+
+        Returns:
+            A task there; tensors that are there already are shared.
+        """
         extra = None if self.extra is None else self.extra.to(device)
         return Task(
             train=self.train.to(device),
@@ -75,5 +89,12 @@ Data = Task | Examples
 
 
 def train_examples(data: Data) -> Examples:
-    """What is learned from: of a task, its `train`."""
+    """What is learned from.
+
+    Args:
+        data: Examples, or a task.
+
+    Returns:
+        The examples themselves; of a task, its `train`.
+    """
     return data.train if isinstance(data, Task) else data
