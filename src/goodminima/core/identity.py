@@ -19,13 +19,6 @@ def text_of(value: Any, *, depth: int = 0) -> str:
 
     Attributes whose names begin with an underscore are left out: they are what an object remembers, not what it is.
 
-    Args:
-        value: Anything.
-        depth: How deep within something else it is; what is too deep is left out.
-
-    Returns:
-        A text that is the same in every process.
-
     >>> text_of(functools.partial(round, ndigits=2))
     'partial(builtins.round, ndigits=2)'
     """
