@@ -43,6 +43,9 @@ def spectral_norms(
         in_shape: Shape of one example, (C, H, W) of an image.
         callback: Called after each layer with a `Progress`.
 
+    Returns:
+        (layer, norm) of each call: the layer's name in the net, and its largest singular value.
+
     Raises:
         ValueError: If some weights of the net are used by none of these layers.
 
@@ -74,6 +77,19 @@ def spectral_norm_product(net: nn.Module, in_shape: tuple[int, ...], *, callback
 
     Of a chain of layers with ReLU and max pooling it bounds the Lipschitz constant; of a residual or dense net it does not,
     whose parallel paths add up.
+
+    Args:
+        net: Any net.
+        in_shape: Shape of one example, (C, H, W) of an image.
+        callback: Called after each layer with a `Progress`.
+
+    Returns:
+        The product, without unit.
+
+    Raises:
+        ValueError: If some weights of the net are used by none of these layers.
+
+    Cost: that of `spectral_norms`.
 
     Reference: Neyshabur, Bhojanapalli, McAllester, Srebro 2017, section 2.
     """

@@ -106,7 +106,7 @@ class Population:
         return self._by_chunks(x, per_example).mean(dim=1)
 
     def accuracy(self, x: Float[Tensor, "N ..."], y: Int[Tensor, "N"]) -> Float[Tensor, "P"]:
-        """How many examples every member has right: their label has the largest logit; a tie counts as wrong.
+        """Accuracy of every member. An example is right whose label has the largest logit; a tie counts as wrong.
 
         Examples whose margin is within the error of float32 are looked at again in float64, so that the fraction is the
         same on every path and device.

@@ -126,6 +126,9 @@ def random_greedy(
         threads: Threads of the evaluation; they change no number.
         callback: Called now and then with a `Progress`; its `detail` is the `Point` where the search stands.
 
+    Returns:
+        Where the search ended, its loss and accuracy there, and its course.
+
     Raises:
         ValueError: If the start has no finite loss, or of the wrong length.
 
@@ -156,6 +159,17 @@ def random_greedy(
 def greedy_engine(
     net: nn.Module, examples: Examples, theta: Float[Tensor, "D"], *, rule: GreedyRule, seed: int
 ) -> FullEvaluation:
-    """The engine of a search from `theta` whose candidate k adds draw k of `seed`."""
+    """The engine of a search whose candidate k adds draw k of a seed.
+
+    Args:
+        net: The net.
+        examples: What is fitted.
+        theta: The start.
+        rule: How noise is drawn and accepted.
+        seed: Seed of the noise, 0 to 2^64 - 1.
+
+    Returns:
+        A search that has not begun.
+    """
     objective, moves = objective_of(net, examples, theta), NoisePerturbations(rule.patience, seed)
     return FullEvaluation(objective, theta, moves=moves, radius=rule.sigma, best_of=rule.best_of)

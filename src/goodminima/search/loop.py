@@ -77,7 +77,14 @@ class Trace:
 
     @classmethod
     def of(cls, points: list[Point]) -> "Trace":
-        """The columns of a list of points."""
+        """A trace of points.
+
+        Args:
+            points: In the order of the search.
+
+        Returns:
+            Their columns.
+        """
         return cls(
             candidates=np.array([point.candidates for point in points], np.int64),
             steps=np.array([point.steps for point in points], np.int64),
@@ -117,7 +124,11 @@ class Searched:
     trace: Trace
 
     def population(self) -> Population:
-        """The end of the search as a population of one."""
+        """The end of the search.
+
+        Returns:
+            A population of one member.
+        """
         return Population(self.net, self.theta[None])
 
 
@@ -145,6 +156,9 @@ def run_search(
         slice_: Most candidates between two reports.
         threads: Threads that the engine may use.
         callback: Called after each slice with a `Progress`; its `detail` is the `Point` where the search stands.
+
+    Returns:
+        Where the search ended and why, its loss and accuracy computed anew in float64, and its course.
     """
     points = [_point(engine, len(data))]
     while (status := _end(engine, len(data), until, group=group, span=span)) is None:
