@@ -60,7 +60,7 @@ def path_norm(net: nn.Module, in_shape: tuple[int, ...], *, order: int = 2, bias
         biases: Whether paths that begin at a bias count.
 
     Returns:
-        The norm, over all inputs and logits, above 0 or 0 where no path is left.
+        The norm, of the paths to all logits together; at least 0.
 
     Raises:
         ValueError: If the net computes something that has no path norm, an activation that is not ReLU, say.

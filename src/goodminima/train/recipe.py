@@ -61,6 +61,13 @@ class OptimizerConfig:
     def build(self, net: nn.Module, *, weight_decay: float = 0.0) -> optim.Optimizer:
         """The optimizer of a net's parameters.
 
+        Args:
+            net: The net whose parameters it moves.
+            weight_decay: L2 on every parameter, as the optimizer understands it; 0 for none.
+
+        Returns:
+            An optimizer that has not made a step.
+
         Raises:
             ValueError: If it does not take one of the options, or weight decay, or not this value of it.
         """
@@ -77,7 +84,15 @@ class Constant:
     """The learning rate stays as it is."""
 
     def multiplier(self, done: float, *, epochs: int) -> float:
-        """What the learning rate is multiplied with when a fraction `done` of all steps is done."""
+        """What the learning rate is multiplied with.
+
+        Args:
+            done: Fraction of all steps that is done, in [0, 1].
+            epochs: Epochs of the training.
+
+        Returns:
+            1.
+        """
         return 1.0
 
 
@@ -107,7 +122,15 @@ class MultiStep:
             raise ValueError(f"MultiStep.factor must be positive, got {self.factor}")
 
     def multiplier(self, done: float, *, epochs: int) -> float:
-        """What the learning rate is multiplied with when a fraction `done` of all steps is done."""
+        """What the learning rate is multiplied with.
+
+        Args:
+            done: Fraction of all steps that is done, in [0, 1].
+            epochs: Epochs of the training.
+
+        Returns:
+            `factor` to the power of the moments that have passed.
+        """
         moments = self.at if self.at[-1] < 1 else [epoch / epochs for epoch in self.at]
         return self.factor ** sum(done >= moment for moment in moments)
 
@@ -122,7 +145,15 @@ class Cosine:
     """
 
     def multiplier(self, done: float, *, epochs: int) -> float:
-        """What the learning rate is multiplied with when a fraction `done` of all steps is done."""
+        """What the learning rate is multiplied with.
+
+        Args:
+            done: Fraction of all steps that is done, in [0, 1].
+            epochs: Epochs of the training.
+
+        Returns:
+            (1 + cos(pi done)) / 2, from 1 down to 0.
+        """
         return (1 + math.cos(math.pi * done)) / 2
 
 
@@ -195,11 +226,23 @@ class Recipe:
             raise ValueError(f"Recipe: {self.schedule} has moments that {self.epochs} epochs do not reach")
 
     def lr(self, done: float) -> float:
-        """The learning rate when a fraction `done` of all steps is done."""
+        """The learning rate at one moment.
+
+        Args:
+            done: Fraction of all steps that is done, in [0, 1].
+
+        Returns:
+            The optimizer's learning rate times what the schedule says.
+        """
         return self.optimizer.lr * self.schedule.multiplier(done, epochs=self.epochs)
 
 
 def set_lr(optimizer: optim.Optimizer, lr: float) -> None:
-    """Gives all parameters of an optimizer one learning rate."""
+    """Gives all parameters of an optimizer one learning rate.
+
+    Args:
+        optimizer: The optimizer; it is changed.
+        lr: The learning rate.
+    """
     for group in optimizer.param_groups:
         group["lr"] = lr

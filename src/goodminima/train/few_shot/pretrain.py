@@ -50,6 +50,9 @@ def pretrain(
         device: Where the net lives.
         callback: Called after each step with a `Progress` in images.
 
+    Returns:
+        The trained net, in `eval` mode, and mean loss and accuracy of each epoch's batches.
+
     Raises:
         ValueError: If there are fewer images than fill a batch, a batch is no multiple of `shards`, the recipe asks for what
             is not to be had here, or the loss is not finite any more.

@@ -100,13 +100,24 @@ class ProxProp(Optimizer):
         self._base.param_groups, self._base.state = self.param_groups, self.state
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds the net's parameters, the only group there may be."""
+        """Adds the net's parameters, the only group there may be.
+
+        Args:
+            param_group: As for any optimizer of PyTorch.
+
+        Raises:
+            ValueError: If there is one already.
+        """
         if self.param_groups:
             raise ValueError("ProxProp: the net's parameters are its one group, got a second one")
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continues where another `ProxProp` on an equal net was."""
+        """Continues where another `ProxProp` on an equal net was.
+
+        Args:
+            state_dict: What `state_dict()` of the other one gave.
+        """
         super().load_state_dict(state_dict)
         self._share()
 
@@ -195,6 +206,9 @@ def proximal_direction(
         tau: Above 0.
         scale: What A^T A is divided by.
         iterations: Of conjugate gradients from zero; None for the exact solution.
+
+    Returns:
+        The solution of each group.
 
     Reference: Frerix et al. 2018, section 3: the normal equations of the proximal step, less the point it starts from.
 
