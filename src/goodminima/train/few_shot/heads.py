@@ -92,7 +92,7 @@ def svm_heads(
 
     Args:
         x: Features of the S examples of each of E episodes.
-        y: Their labels, the same in every episode.
+        y: Their labels, the same in every episode, of three classes or more.
         cost: C, the weight of the slacks.
         seed: Of the order in which the solver takes the examples.
         callback: Called with a `Progress` in episodes.

@@ -79,7 +79,7 @@ def poisoned_sgd(
         callback: Called at each look with a `Progress`; its `detail` is the mean test accuracy.
 
     Returns:
-        The members as they ended, with their accuracies on both sets.
+        The members as they ended, with their accuracies on the training and the test set.
 
     Raises:
         ValueError: If `check_every` or `repeats` is below 1.
