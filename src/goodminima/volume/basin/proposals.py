@@ -232,42 +232,18 @@ class Aim:
 
     @classmethod
     def of(cls, proposal: AbstractProposal, coordinates: Coordinates, num_rays: int) -> "Aim":
-        """The directions of so many rays, as a proposal has them.
-
-        Args:
-            proposal: The distribution.
-            coordinates: Those of the rays.
-            num_rays: R.
-
-        Returns:
-            What draws them.
-        """
+        """So many rays as the proposal has them."""
         return cls(proposal.shape(coordinates), proposal.uniform_rays(num_rays))
 
     def directions(self, *, seed: int, indices: UInt64[np.ndarray, "P"]) -> Float64[np.ndarray, "P n"]:
-        """Draws directions.
-
-        Args:
-            seed: 0 to 2^64 - 1.
-            indices: Numbers of the rays.
-
-        Returns:
-            Unit vectors, one a ray.
-        """
+        """Unit vectors."""
         normal = generator.normal(seed, indices, len(self.shape.diagonal)).astype(np.float64)
         aimed = ~self.even[indices.astype(np.int64)]
         normal[aimed] = self.shape.draw(normal[aimed])
         return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
     def log_density(self, phi: Float64[np.ndarray, "P n"]) -> Float64[np.ndarray, "P"]:
-        """How likely directions are under the mixture of both kinds.
-
-        Args:
-            phi: Directions, unit vectors.
-
-        Returns:
-            Log density of each, relative to the uniform distribution.
-        """
+        """Log density of the mixture relative to the uniform distribution."""
         share = self.even.mean()
         if share == 1:
             return np.zeros(len(phi))
