@@ -46,6 +46,9 @@ class Count:
         hits: Guesses that were solutions.
         guesses: All guesses, at least as many.
 
+    Raises:
+        ValueError: If `hits` does not lie in 0 .. `guesses`.
+
     >>> Count(1, 10) + Count(2, 30)
     Count(hits=3, guesses=40)
     """

@@ -31,6 +31,9 @@ class Direction:
     Args:
         step: What is added, (D,).
         unit: What a coordinate of one means, for the axis.
+
+    Raises:
+        ValueError: If the step is not finite, or 0.
     """
 
     step: Float[Tensor, "D"]

@@ -104,6 +104,9 @@ class Surface(_Slice):
         cosine: Of the angle between the two directions.
         batch_norm: The mode of BatchNorm.
         num_examples: Size of the batch.
+
+    Raises:
+        ValueError: If `loss` is not (m, n).
     """
 
     x: Float64[np.ndarray, "n"]

@@ -21,6 +21,9 @@ class Trajectory:
     Args:
         when: (T,) epochs, or whatever counts, increasing.
         theta: (T, D) the parameters then.
+
+    Raises:
+        ValueError: If there is no snapshot, or `when` does not increase or is of another length.
     """
 
     when: Int64[np.ndarray, "T"]

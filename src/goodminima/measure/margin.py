@@ -22,6 +22,9 @@ class Margins:
     Args:
         values: z_y - max_{j != y} z_j of each example, in the order of the batch; positive where it is classified right.
 
+    Raises:
+        ValueError: If `values` is no vector.
+
     >>> found = Margins(torch.tensor([3.0, -1.0, 0.0, 2.0]))
     >>> found.minimum, found.median, found.accuracy, found.share_below(2.0)
     (-1.0, 1.0, 0.5, 0.5)

@@ -21,7 +21,12 @@ _DENSE = 64  # inputs up to which a map is written out as a matrix: Lanczos need
 
 
 class SpectralNorm(NamedTuple):
-    """The spectral norm of one layer, by the name of its weights in the folded net."""
+    """The spectral norm of one layer.
+
+    Args:
+        layer: Name of the layer's weights in the folded net.
+        norm: Largest singular value.
+    """
 
     layer: str
     norm: float

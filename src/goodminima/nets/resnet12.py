@@ -26,6 +26,9 @@ class ResNet12(nn.Module):
         drop_rate: Share of every map that DropBlock zeroes behind blocks three and four while training; 0 for none.
         drop_size: Side of the squares that DropBlock zeroes.
 
+    Raises:
+        ValueError: If `width` leaves a block without channels.
+
     Differs from paper: the rate of DropBlock is constant from the first step on, where the authors let it rise; features
         are averaged over the image, where theirs are not; no plain dropout behind the first two blocks.
 
@@ -113,6 +116,9 @@ class DropBlock(nn.Module):
     Args:
         rate: Expected share of a map that is zeroed, about: overlaps are not counted twice.
         size: Side of a square; a smaller map is its own square.
+
+    Raises:
+        ValueError: If `rate` is not in [0, 1), or `size` below 1.
 
     Reference: Ghiasi, Lin, Le 2018, algorithm 1.
     """

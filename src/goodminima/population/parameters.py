@@ -10,7 +10,14 @@ from torch import Tensor, nn
 @final
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One parameter tensor's place in theta: `theta[start:stop].view(shape)`."""
+    """One parameter tensor's place in theta: `theta[start:stop].view(shape)`.
+
+    Args:
+        name: Name of the parameter in the net.
+        start: Where it begins in theta.
+        stop: Where the next one begins.
+        shape: Its shape.
+    """
 
     name: str
     start: int

@@ -38,6 +38,9 @@ class Population:
         net: The net; its own parameters are ignored.
         theta: (P, D), one member a row, in the order of `net.named_parameters()`.
 
+    Raises:
+        ValueError: If `theta` has not a column for each parameter of the net.
+
     >>> net = nn.Linear(2, 3)
     >>> Population(net, torch.zeros(5, 9)).logits(torch.ones(4, 2)).shape
     torch.Size([5, 4, 3])

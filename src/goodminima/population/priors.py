@@ -79,6 +79,9 @@ class Cube(AbstractBox):
 
     Args:
         radius: Half the width of the cube, above 0.
+
+    Raises:
+        ValueError: If `radius` is not above 0 and finite.
     """
 
     radius: float = 1.0
@@ -100,6 +103,9 @@ class FanOut(AbstractBox):
 
     Args:
         bias_radius: Half the width along biases, above 0.
+
+    Raises:
+        ValueError: If `bias_radius` is not above 0 and finite.
     """
 
     bias_radius: float = 1.0
@@ -157,6 +163,9 @@ class Gaussian(AbstractPrior):
 
     Args:
         std: Standard deviation, above 0.
+
+    Raises:
+        ValueError: If `std` is not above 0 and finite.
     """
 
     std: float = 1.0
@@ -179,6 +188,9 @@ class Sphere(AbstractPrior):
 
     Args:
         norm: Radius of the sphere, above 0.
+
+    Raises:
+        ValueError: If `norm` is not above 0 and finite.
     """
 
     norm: float = 100.0

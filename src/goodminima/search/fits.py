@@ -21,6 +21,9 @@ class Fits:
         loss_above: The normalised loss is above this, nats per example.
         loss_below: The normalised loss is at most this, nats per example.
 
+    Raises:
+        ValueError: If `loss_above` is not less than `loss_below`.
+
     Reference: Chiang et al. 2023, section 4.1.1; the bins of Tables 2 and 3.
 
     >>> str(Fits(0.3, 0.35))

@@ -40,6 +40,9 @@ class GreedyRule:
             sigma: it keeps more than a few per cent of the candidates acceptable, and so needs far fewer of them.
         best_of: 1 for the first improvement, as in the text; K for the best of K candidates, as in the authors' code,
             where K is 200,000 / examples - 1 and a hundred failures of a whole group halve sigma.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     sigma: float = 1.0

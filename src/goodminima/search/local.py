@@ -99,7 +99,12 @@ class SearchState:
 @final
 @dataclass(frozen=True, slots=True)
 class StepInfo:
-    """Diagnostics of a step: how many candidates it tried, and whether it accepted one."""
+    """Diagnostics of a step.
+
+    Args:
+        tried: Candidates that it tried.
+        accepted: Whether it accepted one.
+    """
 
     tried: int
     accepted: bool

@@ -67,7 +67,15 @@ class Point:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """The course of a search: its points at about geometric numbers of candidates, from the start to the end."""
+    """The course of a search: its points at about geometric numbers of candidates, from the start to the end.
+
+    Args:
+        candidates: Candidates tried so far, at each of T points.
+        steps: Candidates accepted so far.
+        loss: Mean normalised loss, nats per example.
+        accuracy: Fraction of the training examples that are right.
+        radius: Size of the steps.
+    """
 
     candidates: Int64[np.ndarray, "T"]
     steps: Int64[np.ndarray, "T"]

@@ -25,7 +25,12 @@ _REGISTER = 16  # members that the compiled kernel evaluates in the time of one
 
 
 class Scores(NamedTuple):
-    """Sums of the normalised losses of some members, nats, and how many examples each has right."""
+    """How some members score.
+
+    Args:
+        loss: Sum of the normalised losses of all examples, nats.
+        right: How many examples are right.
+    """
 
     loss: Float64[np.ndarray, "P"]
     right: Int64[np.ndarray, "P"]

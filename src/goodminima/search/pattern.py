@@ -45,6 +45,9 @@ class PatternRule:
         proceed: Whether the order goes on after an accepted step instead of beginning anew; a variant of ours.
         patience: Failures in a row that halve the radius, 2 D at most; None for a whole pass, as in the paper. A variant of
             ours: what fits a thousand images of CIFAR-10, where at radius 1 successes thin out without ever ending.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     radius: float = 1.0

@@ -18,7 +18,12 @@ _LABEL_NAMES = ("class", "target", "y")  # besides every name that contains `lab
 
 
 class Columns(NamedTuple):
-    """The columns in which images and labels were found."""
+    """The columns in which images and labels were found.
+
+    Args:
+        image: Name of the column with images.
+        label: Name of the column with labels.
+    """
 
     image: str
     label: str

@@ -14,7 +14,12 @@ class DataError(ValueError):
 
 
 class ChannelStatistics(NamedTuple):
-    """Mean and standard deviation of every channel, of pixels scaled to [0, 1]."""
+    """Statistics of pixels scaled to [0, 1].
+
+    Args:
+        mean: Mean of each channel.
+        std: Standard deviation of each channel.
+    """
 
     mean: Float[Tensor, "C"]
     std: Float[Tensor, "C"]

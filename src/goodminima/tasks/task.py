@@ -16,6 +16,9 @@ class Examples:
     Args:
         x: Inputs, floating-point (float32 wherever nets are), first axis the examples.
         y: Labels, int64, from 0 to `num_classes - 1`.
+
+    Raises:
+        ValueError: If there are not as many labels as inputs, or one is of another dtype.
     """
 
     x: Float[Tensor, "N ..."]

@@ -24,6 +24,9 @@ class GaussianPopulation:
         variances: (d,) of the entries, above 0.
         teacher: (d,) labels are the signs of <x, teacher>.
         margin: Only inputs with |<x, teacher>| above this occur, in standard deviations of <x, teacher>; 0 or more.
+
+    Raises:
+        ValueError: If a number is out of range, or there are not as many variances as teacher entries.
     """
 
     variances: Float[np.ndarray, "d"]

@@ -63,7 +63,14 @@ class AbstractPotential(ABC):
 @final
 @dataclass(frozen=True, slots=True)
 class Power(AbstractPotential):
-    """|w|^p / p with p > 1; p = 2 is half the squared l2 norm, and mirror descent is gradient descent."""
+    """|w|^p / p; with p = 2 it is half the squared l2 norm, and mirror descent is gradient descent.
+
+    Args:
+        p: Above 1.
+
+    Raises:
+        ValueError: If p is not above 1.
+    """
 
     p: float
 
@@ -99,7 +106,14 @@ class Entropy(AbstractPotential):
 @final
 @dataclass(frozen=True, slots=True)
 class Hypentropy(AbstractPotential):
-    """w arcsinh(w / beta) - sqrt(w^2 + beta^2): like l1 for small beta, like l2 for large."""
+    """w arcsinh(w / beta) - sqrt(w^2 + beta^2): like l1 for small beta, like l2 for large.
+
+    Args:
+        beta: Above 0.
+
+    Raises:
+        ValueError: If beta is not above 0.
+    """
 
     beta: float
 

@@ -27,6 +27,9 @@ class TwoLayer:
     Args:
         theta: (d + 1, H): neuron j is column j, its weights w_j above, its output weight a_j last.
         power: sigma is the ReLU (1) or its square (2).
+
+    Raises:
+        ValueError: For another power.
     """
 
     theta: Float[np.ndarray, "rows H"]

@@ -44,6 +44,9 @@ class OptimizerConfig:
         lr: Learning rate at the beginning.
         options: What else it takes, by the names of `torch.optim`: `{"momentum": 0.9}`.
 
+    Raises:
+        ValueError: For an unknown name, or if `lr` is not positive and finite.
+
     >>> OptimizerConfig(name="SGD", lr=0.1, options={"momentum": 0.9})
     OptimizerConfig(name='SGD', lr=0.1, options={'momentum': 0.9})
     """
@@ -104,6 +107,9 @@ class MultiStep:
     Args:
         at: Moments, increasing: fractions of the training below 1, or epochs from 1.
         factor: What the learning rate is multiplied with at each.
+
+    Raises:
+        ValueError: If `at` does not increase or mixes fractions and epochs, or `factor` is not positive.
 
     >>> [MultiStep(at=(0.5, 0.8)).multiplier(done, epochs=10) for done in (0.4, 0.5, 0.9)]
     [1.0, 0.1, 0.010000000000000002]
@@ -170,6 +176,9 @@ class CropFlip:
         flip: Whether half of the images are mirrored, left to right.
         fill: What the border holds: one number, or one a channel. What a black pixel is once images are standardised is
             -mean / std; 0 is then a pixel of the mean colour.
+
+    Raises:
+        ValueError: If `pad` is below 0.
     """
 
     pad: int = 2
@@ -196,6 +205,10 @@ class Recipe:
         clip: Largest norm of a step's gradient; a longer one is shortened. None for no limit.
         precision: "float32", or "bfloat16" for autocast: weights stay in float32. On CPUs that is slower.
         compiled: Whether the net goes through `torch.compile`, which takes a minute first.
+
+    Raises:
+        ValueError: If a number is out of range, `precision` is another word, or the schedule has moments that the
+            epochs do not reach.
 
     >>> Recipe(epochs=80, batch_size=32, optimizer=OptimizerConfig(lr=0.05), schedule=MultiStep(at=(0.5, 0.8))).augment is None
     True

@@ -22,6 +22,9 @@ class SGDConfig:
         epochs: Passes over the training examples.
         batch_size: Examples a step; the last batch of an epoch may be smaller.
         momentum: 0 for none.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     lr: float
@@ -41,7 +44,12 @@ class SGDConfig:
 @final
 @dataclass(frozen=True, slots=True)
 class SGDState:
-    """What the next step needs: the members and their velocities."""
+    """What the next step needs.
+
+    Args:
+        theta: The members, one a row.
+        velocity: Their velocities.
+    """
 
     theta: Float[Tensor, "P D"]
     velocity: Float[Tensor, "P D"]

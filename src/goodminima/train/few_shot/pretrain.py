@@ -21,7 +21,13 @@ N = TypeVar("N", bound=nn.Module)
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Pretrained(Generic[N]):
-    """A trained net, in `eval` mode, with what each epoch gave: means over its batches, before each step."""
+    """A trained net, with what each epoch gave: means over its batches, before each step.
+
+    Args:
+        net: The net, in `eval` mode.
+        loss: Of each epoch, nats per example.
+        accuracy: Of each epoch, a fraction.
+    """
 
     net: N
     loss: Float[Tensor, "epochs"]

@@ -31,6 +31,9 @@ class DirectSearch(Optimizer):
         value: Its default.
         seed: Seed of the tries.
         max_tries: Most tries a step; None for all that are left of the pass.
+
+    Raises:
+        ValueError: If `max_tries` is below 1, or a step size is not positive and finite.
     """
 
     def __init__(self, params: Iterable[Any], *, size: str, value: float, seed: int, max_tries: int | None) -> None:

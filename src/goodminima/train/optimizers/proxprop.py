@@ -47,11 +47,14 @@ class ProxProp(Optimizer):
         base: Name of the class of `torch.optim` that steps along the direction.
         options: Its further arguments: `betas`, `weight_decay`, ...
 
-    Differs from paper: the penalty is a mean unless "sum" is asked for; "cg" works on an output at a time for convolutions,
-        too, where the authors' code joins all of a layer's.
+    Raises:
+        ValueError: If a number is out of range, or for another word for `mode`, `penalty` or `base`.
 
     Cost: for each layer of F inputs 2 rows F^2 operations for A^T A and F^3 / 3 for its Cholesky factor; with "cg" and fewer
         rows than F, 4 rows F outputs an iteration and no A^T A. Unfolded images take kernel^2 times the layer's input.
+
+    Differs from paper: the penalty is a mean unless "sum" is asked for; "cg" works on an output at a time for convolutions,
+        too, where the authors' code joins all of a layer's.
 
     Reference: Frerix, Möllenhoff, Moeller, Cremers 2018 (arXiv 1706.04638), section 3 and Algorithm 2; used by
         Huang et al. 2020, Table 1, with tau 0.5 and ten iterations of conjugate gradients.

@@ -27,6 +27,9 @@ class PoisonedAdamConfig:
         lr: The first step size.
         steps: How many.
         clip: Largest norm of a member's gradient.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     lr: float = 0.01

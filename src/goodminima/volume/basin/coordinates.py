@@ -24,6 +24,10 @@ class Coordinates:
         centre: The minimum, in the dtype and on the device that losses are computed in.
         units: (D,) float64, what a step of one changes each parameter by, at least 0; 0 holds it fixed.
 
+    Raises:
+        ValueError: If a unit is negative or all are 0, there are not as many as parameters, or the centre is not
+            finite.
+
     >>> Coordinates(torch.zeros(3), np.array([2.0, 0.0, 3.0])).points(np.array([[1.0, 1.0]]))
     tensor([[2., 0., 3.]])
     """

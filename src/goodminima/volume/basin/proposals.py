@@ -134,6 +134,10 @@ class Diagonal(AbstractProposal):
         curvature: (D,), in the order of `net.named_parameters()`; its overall scale has no effect.
         damping: Added to every curvature, in units of their mean in the coordinates of the rays.
         uniform_every: Every so many-th ray is aimed evenly.
+
+    Raises:
+        ValueError: If `curvature` has a negative or infinite entry, `damping` is not above 0, or `uniform_every` is
+            below 2.
     """
 
     curvature: Float[Tensor, "D"]
@@ -164,6 +168,9 @@ class LowRank(AbstractProposal):
         factor: (k, D), in the order of `net.named_parameters()`; its overall scale has no effect.
         damping: lambda, in units of the mean curvature, trace / n, in the coordinates of the rays.
         uniform_every: Every so many-th ray is aimed evenly.
+
+    Raises:
+        ValueError: If `factor` is not finite, `damping` is not above 0, or `uniform_every` is below 2.
 
     Cost: a singular value decomposition of the factor; 4 k n multiply-adds a ray.
     """

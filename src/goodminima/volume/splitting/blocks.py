@@ -64,6 +64,9 @@ class BlockMoves(AbstractMoves):
         proposals: Proposals of either kind a block and sweep.
         threads: Groups of particles that walk at once.
         like: An empty tensor of the dtype and device of theta.
+
+    Raises:
+        ValueError: If `proposals` or `threads` is below 1.
     """
 
     target: AbstractTarget

@@ -23,6 +23,9 @@ class Level:
         loss_at_least: Least normalised loss, nats per example; -inf if none is asked.
         loss_below: The normalised loss is below this, nats per example; inf if nothing is asked.
 
+    Raises:
+        ValueError: If `loss_at_least` is not less than `loss_below`.
+
     >>> level = Level(torch.tensor([0.0, -math.inf], dtype=torch.float64))
     >>> level.holds(torch.tensor([[1.0, -5.0], [-1.0, 5.0]]), torch.zeros(2)).tolist()
     [True, False]
