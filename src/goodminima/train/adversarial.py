@@ -89,7 +89,7 @@ def random_labels(
     """The set C of algorithm 1: copies of each training input with values zeroed, each with a label drawn uniformly.
 
     Args:
-        data: Its training images are used, N of them; nothing else is.
+        data: Its N training images are used, and its number of classes; no label is.
         replicas: R, copies of each image, at least 1.
         zero_out: Fraction of each copy's values that are zeroed, in [0, 1).
         blank: What "zero" is, in the units of the inputs; one number, or one a channel.
