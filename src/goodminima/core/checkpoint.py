@@ -33,7 +33,10 @@ class Checkpoint:
         self._not_before = 0.0
 
     def read(self) -> dict[str, Any] | None:
-        """What was written last; None where there is nothing that can be read.
+        """Reads what was written last, and removes what killed processes left unfinished.
+
+        Returns:
+            The state by name, as `write` got it, tensors on the CPU; None where there is no file that can be read.
 
         Raises:
             OtherTraining: The file holds something else.
@@ -50,7 +53,15 @@ class Checkpoint:
         return _unpacked(facts["state"], tensors)
 
     def write(self, state: Mapping[str, Any], *, at_once: bool = True) -> None:
-        """Replaces the file. Unless it is to be `at_once`, not if writing would take more than 5 % of the time."""
+        """Replaces the file, whole or not at all; where that cannot be, a warning is logged.
+
+        Args:
+            state: What the training goes on from: tensors, numbers, texts, and lists and mappings of them, by name.
+            at_once: Whether to write now; otherwise only if writing takes less than 5 % of the time.
+
+        Raises:
+            TypeError: The state holds something else.
+        """
         started = time.monotonic()
         if not at_once and started < self._not_before:
             return
@@ -71,7 +82,14 @@ class Checkpoint:
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
-    """Sixteen hexadecimal digits that differ when a number, a shape or a type does."""
+    """A digest of tensors that differs when a number, a shape or a type does.
+
+    Args:
+        tensors: Any tensors, in an order that counts.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
     found = hashlib.sha256()
     for tensor in tensors:
         found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 
 def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
-    """Raises ValueError unless `value` is one of `choices`; it lists them, and the nearest one.
+    """Checks that an option is one of a few words.
+
+    Args:
+        option: Name of the option, for the error message.
+        value: What was given.
+        choices: The words it may be, at least one.
+
+    Raises:
+        ValueError: If `value` is none of them; it lists them, and the nearest one.
 
     >>> check_choice("directions", "filter", ["filter", "plain"])
     """

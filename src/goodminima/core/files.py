@@ -26,9 +26,14 @@ _LOOK_AGAIN = 0.5  # seconds between two looks at a file that another process is
 
 
 def cache_file(name: str, *identity: str) -> Path:
-    """Where what is called `name` is kept; `identity` is all that tells it from others of that name.
+    """Where what is called `name` is kept.
 
-    The folder is `$GOODMINIMA_CACHE`, or else `~/.cache/goodminima`.
+    Args:
+        name: What is kept, as a part of a file name.
+        identity: All that tells it from others of that name.
+
+    Returns:
+        A file in the folder `$GOODMINIMA_CACHE`, or else `~/.cache/goodminima`; it need not exist.
     """
     folder = Path(os.environ.get("GOODMINIMA_CACHE") or "~/.cache/goodminima").expanduser()
     digest = hashlib.sha256(json.dumps([_FORMAT, name, *identity]).encode()).hexdigest()[:16]
@@ -36,7 +41,14 @@ def cache_file(name: str, *identity: str) -> Path:
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], Any] | None:
-    """The tensors in `file`, mapped, and the facts kept with them; None where there is none that can be read."""
+    """Reads a file that `write_tensors` made; tensors are mapped, not copied.
+
+    Args:
+        file: The safetensors file.
+
+    Returns:
+        The tensors by name, and the facts kept with them; None where there is no file that can be read.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -51,7 +63,13 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], Any] | None:
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor], facts: Any) -> None:
-    """Keeps tensors, with facts in JSON's own types, whole or not at all; where that cannot be, it only says so."""
+    """Keeps tensors with facts, whole or not at all; where that cannot be, a warning is logged.
+
+    Args:
+        file: The safetensors file; folders are made.
+        tensors: The tensors by name.
+        facts: What is kept with them, in JSON's own types.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -77,6 +95,9 @@ def turn(file: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
     Args:
         file: What is about to be made.
         waiting: Called now and then while another process is at it.
+
+    Yields:
+        None, once it is our turn.
     """
     while True:
         with turn_if_free(file) as is_ours:
@@ -89,7 +110,14 @@ def turn(file: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def turn_if_free(file: Path) -> Iterator[bool]:
-    """As `turn`, but goes in at once; what the `with` gives is whether it is our turn."""
+    """As `turn`, but goes in at once, whether or not it is our turn.
+
+    Args:
+        file: What is about to be made.
+
+    Yields:
+        Whether it is our turn.
+    """
     lock = _turn_file(file)
     with lock or nullcontext():
         yield lock is None or _locked(lock.fileno())

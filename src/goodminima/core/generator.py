@@ -124,12 +124,15 @@ def _fill(seed, indices, normal, out):
 
 
 def uniform(seed: int, indices: UInt64[np.ndarray, "P"], size: int) -> Float32[np.ndarray, "P D"]:
-    """Row p: the first `size` numbers of stream `indices[p]` of `seed`, uniform on the multiples of 2^-23 in [-1, 1).
+    """Uniform numbers of streams of a seed.
 
     Args:
         seed: 0 to 2^64 - 1.
         indices: Numbers of the guesses, 0 to 2^63 - 1.
         size: Numbers per guess, D.
+
+    Returns:
+        Row p: the first D numbers of stream `indices[p]`, uniform on the multiples of 2^-23 in [-1, 1).
 
     Cost: about half a nanosecond a number on one core.
 
@@ -143,7 +146,7 @@ def uniform(seed: int, indices: UInt64[np.ndarray, "P"], size: int) -> Float32[n
 
 
 def normal(seed: int, indices: UInt64[np.ndarray, "P"], size: int) -> Float32[np.ndarray, "P D"]:
-    """Row p: standard normal numbers made of stream `indices[p]` of `seed`, each pair of uniform numbers into two.
+    """Standard normal numbers of streams of a seed: each pair of uniform numbers becomes two of them.
 
     The bits are the same on every machine. No number is further out than 5.8, which one in 10^8 would be.
 
@@ -151,6 +154,9 @@ def normal(seed: int, indices: UInt64[np.ndarray, "P"], size: int) -> Float32[np
         seed: 0 to 2^64 - 1.
         indices: Numbers of the guesses, 0 to 2^63 - 1.
         size: Numbers per guess, D.
+
+    Returns:
+        Row p: D standard normal numbers, made of stream `indices[p]`.
 
     Cost: about a nanosecond a number on one core.
 
@@ -171,13 +177,28 @@ def _filled(seed: int, indices: UInt64[np.ndarray, "P"], size: int, *, normal: b
 
 
 def check_seed(seed: int) -> None:
-    """Raises ValueError unless `seed` is one that the generator takes."""
+    """Checks that the generator takes a seed.
+
+    Args:
+        seed: Any integer.
+
+    Raises:
+        ValueError: If it does not lie in 0 .. 2^64 - 1.
+    """
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed must lie in 0 .. 2^64 - 1, got {seed}")
 
 
 def stream_state(seed: int, index: int) -> UInt32[np.ndarray, "4"]:
-    """Where stream `index` of `seed` starts: the state that `next_word` moves on."""
+    """Where a stream of a seed starts.
+
+    Args:
+        seed: 0 to 2^64 - 1.
+        index: Number of the stream, 0 to 2^63 - 1.
+
+    Returns:
+        The state of 128 bits that `next_word` moves on.
+    """
     check_seed(seed)
     return _stream_state(np.uint64(seed), np.uint64(index))
 
@@ -191,7 +212,14 @@ def _stream_state(seed, index):
 
 @njit(cache=True, inline="always")
 def next_word(state):
-    """The next 32 bits of a stream, for compiled callers; `state` moves on in place."""
+    """The next word of a stream, for compiled callers.
+
+    Args:
+        state: Four words, as `stream_state` gives them; it moves on in place.
+
+    Returns:
+        32 bits, as uint32.
+    """
     word = uint32(state[0] + state[3])
     t = uint32(state[1] << uint32(9))
     state[2] ^= state[0]

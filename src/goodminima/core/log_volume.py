@@ -42,6 +42,13 @@ class LogVolume:
 class Count:
     """Hits among independent guesses. Counts of disjoint guesses add, so shards and machines combine exactly.
 
+    Args:
+        hits: Guesses that were solutions.
+        guesses: All guesses, at least as many.
+
+    Raises:
+        ValueError: If `hits` does not lie in 0 .. `guesses`.
+
     >>> Count(1, 10) + Count(2, 30)
     Count(hits=3, guesses=40)
     """
@@ -57,10 +64,16 @@ class Count:
         return Count(self.hits + other.hits, self.guesses + other.guesses)
 
     def log_volume(self, confidence: float = 0.95) -> LogVolume:
-        """hits / guesses in natural log, with the Clopper-Pearson interval: it covers at least as often as it says.
+        """The volume that the hits stand for, with the Clopper-Pearson interval: it covers at least as often as it says.
 
         With no hit there is no estimate, and all of the error goes to the upper end: V <= 1 - (1 - confidence)^(1/guesses).
         Where guessing stopped at a hit, the estimate is high by a factor of about 1 + 1/hits.
+
+        Args:
+            confidence: How often the interval covers the volume, in (0, 1).
+
+        Returns:
+            Log volume, log(hits / guesses), natural log of a probability, with its interval.
 
         Raises:
             ValueError: If there were no guesses, or `confidence` is not between 0 and 1.

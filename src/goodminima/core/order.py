@@ -31,13 +31,31 @@ class Order:
 
     @classmethod
     def begin(cls, size: int, *, seed: int, stream: int) -> "Order":
-        """The order that stream number `stream` of `seed` gives."""
+        """An order from its beginning.
+
+        Args:
+            size: How many numbers, 1 to 2^32 - 1.
+            seed: 0 to 2^64 - 1.
+            stream: Number of the random stream of the seed, 0 to 2^63 - 1.
+
+        Returns:
+            The order with nothing taken.
+
+        Raises:
+            ValueError: If `size` or `seed` is out of range.
+        """
         if not 0 < size < 2**32:
             raise ValueError(f"an order needs 1 to 2^32 - 1 numbers, got {size}")
         return cls(np.arange(size), stream_state(seed, stream))
 
     def take(self, count: int) -> tuple[Int64[np.ndarray, "count"], "Order"]:
-        """The next `count` numbers, and the order behind them; after the last number comes a first one again.
+        """Takes the next numbers; after the last one comes a first one again.
+
+        Args:
+            count: How many, at least 0.
+
+        Returns:
+            The numbers, and the order behind them.
 
         >>> taken, order = Order.begin(5, seed=0, stream=0).take(5)
         >>> sorted(taken.tolist()), order.position
@@ -49,7 +67,11 @@ class Order:
         return taken, replace(self, places=places, words=words, position=int(position))
 
     def anew(self) -> "Order":
-        """The same arrangement with everything still to be taken."""
+        """Begins again with the arrangement as it stands.
+
+        Returns:
+            The order with everything still to be taken.
+        """
         return replace(self, position=0)
 
 

@@ -37,5 +37,9 @@ Callback = Callable[[Progress], None]
 
 
 def no_callback(progress: Progress) -> None:
-    """The callback of whoever does not want to be told."""
+    """The callback of whoever does not want to be told.
+
+    Args:
+        progress: What is not looked at.
+    """
     del progress

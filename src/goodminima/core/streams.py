@@ -4,11 +4,14 @@ import numpy as np
 
 
 def stream(seed: int, *words: int) -> np.random.Generator:
-    """The generator of `seed` that belongs to `words`, independent of every other one.
+    """The random stream of `seed` that belongs to `words`, independent of every other one.
 
     Args:
         seed: At least 0, of any size.
         words: What is drawn, as integers of at least 0.
+
+    Returns:
+        A generator at the stream's beginning.
 
     Raises:
         ValueError: If the seed is negative.
@@ -22,7 +25,14 @@ def stream(seed: int, *words: int) -> np.random.Generator:
 
 
 def derived_seed(seed: int, *words: int) -> int:
-    """A seed of 64 bits for one purpose: what it draws is independent of what `seed` itself draws.
+    """A seed for one purpose: what it draws is independent of what `seed` itself draws.
+
+    Args:
+        seed: At least 0, of any size.
+        words: The purpose, as integers of at least 0.
+
+    Returns:
+        A seed of 64 bits, 0 to 2^64 - 1.
 
     >>> derived_seed(0, 1) == derived_seed(0, 1), derived_seed(0, 1) == derived_seed(0, 2)
     (True, False)

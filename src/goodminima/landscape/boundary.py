@@ -36,36 +36,70 @@ class Regions:
     extent: Extent
 
     def shares(self, num_classes: int) -> Float[np.ndarray, "P C"]:
-        """Share of the plane that each class has, per classifier."""
+        """How much of the plane each class has.
+
+        Args:
+            num_classes: Number of classes C.
+
+        Returns:
+            Fraction of the grid's points, per classifier and class.
+        """
         return np.stack([(self.classes == number).mean(axis=(1, 2)) for number in range(num_classes)], axis=1)
 
     def disagreement(self) -> Float[np.ndarray, "P P"]:
-        """Share of the plane on which two classifiers say something else."""
+        """On how much of the plane two classifiers say something else.
+
+        Returns:
+            Fraction of the grid's points, for each pair of classifiers; symmetric, 0 on the diagonal.
+        """
         return np.stack([(self.classes != each).mean(axis=(1, 2)) for each in self.classes])
 
     def signed_lead(self) -> Float[np.ndarray, "P m n"]:
-        """The logit of class 1 less that of class 0, of classifiers of two classes: its zeros are the boundary."""
+        """The field whose zeros are the boundary, of classifiers of two classes.
+
+        Returns:
+            The logit of class 1 less that of class 0, per classifier and point of the grid.
+
+        Raises:
+            ValueError: If there are more classes.
+        """
         if self.classes.max(initial=0) > 1:
             raise ValueError(f"signed_lead: two classes are needed, got {int(self.classes.max()) + 1}")
         return np.where(self.classes == 1, self.lead, -self.lead)
 
     def boundary_lengths(self) -> Float64[np.ndarray, "P"]:
-        """Length of the lines between classes within the frame, per classifier, in units of the plane.
+        """Length of the lines between classes within the frame.
 
         By marching squares, linear between points of the grid: exact for straight lines, and to second order in the grid's
         spacing for smooth ones. What lies between points of the grid is not seen.
+
+        Returns:
+            The length for each classifier, in units of the plane.
         """
         pairs = zip(self.classes, self.lead, strict=True)
         return np.array([length_between(classes, lead, self.extent) for classes, lead in pairs], dtype=np.float64)
 
     def num_regions(self) -> Int64[np.ndarray, "P"]:
-        """Connected regions within the frame, of all classes together, per classifier; corners do not connect."""
+        """How many connected regions there are within the frame, of all classes together; corners do not connect.
+
+        Returns:
+            The number for each classifier.
+        """
         return np.array([count_regions(classes) for classes in self.classes], dtype=np.int64)
 
     def plot(
         self, path: Path | str | None = None, *, examples: Examples | None = None, titles: Sequence[str] = ()
     ) -> "Figure":
-        """A panel for each classifier, with `examples` on it. Drawn by `report`, which is imported here and only now."""
+        """A picture with a panel for each classifier. Matplotlib is imported here and only now.
+
+        Args:
+            path: Where it is written; None not to write it.
+            examples: Points in the plane that are drawn too, with their labels.
+            titles: One a panel, or none.
+
+        Returns:
+            The figure.
+        """
         from goodminima.landscape.plots import regions
 
         figure = regions(self, examples=examples, titles=titles)
@@ -82,6 +116,12 @@ def decision_regions(population: Population, *, extent: Extent, steps: int | tup
         population: Members take inputs of two numbers; `Population(net, parameters_of(net)[None])` for a single net.
         extent: Least and greatest x, least and greatest y.
         steps: Points along each axis, or along x and y.
+
+    Returns:
+        The class of every point of the grid, and by how much it leads, for each of P members.
+
+    Raises:
+        ValueError: If `extent` or `steps` is out of range.
 
     Cost: steps^2 forward passes a member.
     """

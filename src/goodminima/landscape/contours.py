@@ -24,10 +24,19 @@ _HALVINGS = 30
 def outlines(
     classes: UInt8[np.ndarray, "m n"], lead: Float[np.ndarray, "m n"], extent: Extent, *, label: int
 ) -> list[Float64[np.ndarray, "k 2"]]:
-    """The lines around the regions of one class, (x, y) along each, by marching squares.
+    """The lines around the regions of one class, by marching squares.
 
     The field whose zeros they are is the lead of the class over the best other one where it leads, and what it is at least
     behind elsewhere: linear in between, so that a straight boundary of a linear classifier is found exactly.
+
+    Args:
+        classes: The class of each point of the grid.
+        lead: The largest logit less the second there.
+        extent: Least and greatest x, least and greatest y.
+        label: The class.
+
+    Returns:
+        (x, y) along each line, in units of the plane.
     """
     left, right, bottom, top = extent
     rows, columns = classes.shape
@@ -37,13 +46,29 @@ def outlines(
 
 
 def length_between(classes: UInt8[np.ndarray, "m n"], lead: Float[np.ndarray, "m n"], extent: Extent) -> float:
-    """Length of all lines between classes: each of them is an outline of two."""
+    """Length of all lines between classes: each of them is an outline of two.
+
+    Args:
+        classes: The class of each point of the grid.
+        lead: The largest logit less the second there.
+        extent: Least and greatest x, least and greatest y.
+
+    Returns:
+        The length, in units of the plane.
+    """
     lines = [line for label in np.unique(classes).tolist() for line in outlines(classes, lead, extent, label=label)]
     return sum(float(np.hypot(*np.diff(line, axis=0).T).sum()) for line in lines) / 2
 
 
 def count_regions(classes: UInt8[np.ndarray, "m n"]) -> int:
-    """Connected regions: points of the grid that say the same, next to each other across or up."""
+    """Counts connected regions: points of the grid that say the same, next to each other across or up.
+
+    Args:
+        classes: The class of each point of the grid.
+
+    Returns:
+        Their number, of all classes together.
+    """
     found = (cast(tuple[np.ndarray, int], ndimage.label(classes == label)) for label in np.unique(classes))
     return sum(number for _, number in found)
 
@@ -55,7 +80,7 @@ def distances(
     grid: Float[Tensor, "G 2"],
     said: Int[Tensor, "G"],
 ) -> Float64[np.ndarray, "N"]:
-    """How far each point is from the nearest one that is given another class; infinite if no point of the grid is.
+    """How far each point is from the nearest one that is given another class.
 
     First among the points of a grid; then on circles around each point within what was found before, from the smallest of
     which that meets another class rays are cut by bisection, and again. Never less than the distance to the boundary.
@@ -65,6 +90,9 @@ def distances(
         points: Where from.
         grid: Points all over the frame.
         said: Their classes.
+
+    Returns:
+        The distance of each point, in units of the plane; infinite if no point of the grid is of another class.
     """
     own = _in_chunks(classify, points)
     near, towards = _nearest_on_grid(points.double(), own, grid.double(), said)

@@ -31,6 +31,9 @@ class Direction:
     Args:
         step: What is added, (D,).
         unit: What a coordinate of one means, for the axis.
+
+    Raises:
+        ValueError: If the step is not finite, or 0.
     """
 
     step: Float[Tensor, "D"]
@@ -47,7 +50,14 @@ class Direction:
 
 
 def parameters_of(net: nn.Module) -> Float[Tensor, "D"]:
-    """theta of a module: all its parameters, in order, a copy."""
+    """All parameters of a module as one vector.
+
+    Args:
+        net: Any module; it is not changed.
+
+    Returns:
+        theta, in the order of `net.parameters()`: a copy.
+    """
     return torch.cat([parameter.detach().reshape(-1) for parameter in net.parameters()])
 
 
@@ -70,11 +80,16 @@ def random_directions(
         num_directions: How many directions.
         seed: Direction k of a seed is the same whatever their number. Before they are scaled.
 
+    Returns:
+        The directions, in the order of their numbers.
+
     Raises:
         ValueError: For other words, or where every part would be fixed.
 
-    Reference: Li, Xu, Taylor, Studer, Goldstein 2018, section 4. Differs from paper: it leaves open what becomes of biases;
-    their code holds them fixed in most of its pictures.
+    Differs from paper: it leaves open what becomes of biases; the authors' code holds them fixed in most of its
+        pictures.
+
+    Reference: Li, Xu, Taylor, Studer, Goldstein 2018, section 4.
 
     >>> net = nn.Linear(3, 2)
     >>> (direction,) = random_directions(net, num_directions=1)
@@ -107,7 +122,18 @@ def _scaled(net: nn.Module, theta: Tensor, drawn: Tensor, scale: str, vectors: s
 
 
 def between(net: nn.Module, other: nn.Module) -> Direction:
-    """From one net to another of the same shapes: 0 is the one, 1 the other."""
+    """From one net to another of the same shapes.
+
+    Args:
+        net: The net at coordinate 0.
+        other: The net at coordinate 1.
+
+    Returns:
+        The direction, as long as the nets are apart.
+
+    Raises:
+        ValueError: If they have not as many parameters.
+    """
     start, end = parameters_of(net), parameters_of(other)
     if start.shape != end.shape:
         raise ValueError(f"two nets of as many parameters are needed, got {len(start):,} and {len(end):,}")
@@ -115,9 +141,14 @@ def between(net: nn.Module, other: nn.Module) -> Direction:
 
 
 def through(net: nn.Module, others: Sequence[nn.Module]) -> tuple[Direction, ...]:
-    """Orthonormal directions that span a net and two others (or more): coordinates are Euclidean distances.
+    """Orthonormal directions that span a net and others: coordinates are Euclidean distances.
 
-    The first points at the first other net, which lies on its axis.
+    Args:
+        net: The net at the origin.
+        others: At least one other.
+
+    Returns:
+        As many directions as others. The first points at the first of them, which lies on its axis.
 
     Raises:
         ValueError: Where the nets lie on one line.
@@ -176,6 +207,13 @@ def hessian_eigenpairs(
         criterion: The loss of each example.
         seed: Where Lanczos starts.
         callback: Called after each product with a `Progress` in products.
+
+    Returns:
+        The largest eigenvalues, from the largest down, with their eigenvectors as directions, and how many products it
+        took.
+
+    Raises:
+        ValueError: If `num_pairs` is out of range, or for another word for `batch_norm`.
 
     Cost: about 20 to 100 products, each two forward and two backward passes over the batch.
 

@@ -25,7 +25,14 @@ _DECADES = 2  # a loss that spans more is drawn on a logarithmic scale
 
 
 def lines(shown: Mapping[str, Line]) -> Figure:
-    """Losses along lines, in one panel; a gap where a loss is not finite, and a mark on top that says which it is."""
+    """Losses along lines, in one panel; a gap where a loss is not finite, and a mark on top that says which it is.
+
+    Args:
+        shown: What is drawn, by name; an empty name for one alone.
+
+    Returns:
+        The figure.
+    """
     figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     ax = figure.subplots()
     losses = np.concatenate([each.loss for each in shown.values()])
@@ -55,7 +62,14 @@ def lines(shown: Mapping[str, Line]) -> Figure:
 
 
 def surfaces(shown: Mapping[str, Surface]) -> Figure:
-    """Losses on planes, a panel each, all on one scale of colours; what is not finite in grey and black."""
+    """Losses on planes, a panel each, all on one scale of colours; what is not finite in grey and black.
+
+    Args:
+        shown: What is drawn, by title.
+
+    Returns:
+        The figure.
+    """
     figure = Figure(figsize=(0.9 + 3.5 * len(shown), 3.7), layout="constrained")
     norm = _norm(np.concatenate([each.loss.ravel() for each in shown.values()]))
     colours = matplotlib.colormaps["viridis"].with_extremes(bad=_NAN)
@@ -88,7 +102,19 @@ def _surface(ax: Axes, each: Surface, norm: Normalize, colours: Colormap):
 
 
 def regions(shown: Regions, *, examples: Examples | None, titles: Sequence[str]) -> Figure:
-    """What classifiers say in the plane, a panel each, with examples as points."""
+    """What classifiers say in the plane, a panel each, with examples as points.
+
+    Args:
+        shown: What is drawn.
+        examples: Points in the plane with their labels, or None.
+        titles: One a panel, or none.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: If there are some titles, but not as many as classifiers.
+    """
     count = len(shown.classes)
     if titles and len(titles) != count:
         raise ValueError(f"as many titles as classifiers are needed, got {len(titles)} and {count}")

@@ -77,7 +77,14 @@ class Line(_Slice):
     length: float
 
     def plot(self, path: Path | str | None = None) -> "Figure":
-        """A picture, written to `path` where there is one. Drawn by `report`, which is imported here and only now."""
+        """A picture. Matplotlib is imported here and only now.
+
+        Args:
+            path: Where it is written; None not to write it.
+
+        Returns:
+            The figure.
+        """
         from goodminima.landscape.plots import lines
 
         return _written(lines({"": self}), path)
@@ -97,6 +104,9 @@ class Surface(_Slice):
         cosine: Of the angle between the two directions.
         batch_norm: The mode of BatchNorm.
         num_examples: Size of the batch.
+
+    Raises:
+        ValueError: If `loss` is not (m, n).
     """
 
     x: Float64[np.ndarray, "n"]
@@ -118,7 +128,14 @@ class Surface(_Slice):
         return float(sides) * math.sqrt(max(0.0, 1 - self.cosine**2))
 
     def plot(self, path: Path | str | None = None) -> "Figure":
-        """A picture, written to `path` where there is one. Drawn by `report`, which is imported here and only now."""
+        """A picture. Matplotlib is imported here and only now.
+
+        Args:
+            path: Where it is written; None not to write it.
+
+        Returns:
+            The figure.
+        """
         from goodminima.landscape.plots import surfaces
 
         return _written(surfaces({"": self}), path)

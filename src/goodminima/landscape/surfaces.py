@@ -79,6 +79,13 @@ def line(
         callback: Called now and then with a `Progress` in points.
         checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
 
+    Returns:
+        The loss at `steps` coordinates from the first to the last of `span`, and what a coordinate of one means.
+
+    Raises:
+        ValueError: If an option is out of range, `direction` is of another net, or `checkpoint` holds points of
+            something else.
+
     Cost: `steps` forward passes over the data.
 
     >>> net, data = nn.Linear(2, 2), Examples(torch.zeros(4, 2), torch.zeros(4).long())
@@ -138,6 +145,13 @@ def surface(
         callback: Called now and then with a `Progress` in points.
         checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
 
+    Returns:
+        The loss at each point of the grid, a row for each y, and what a coordinate of one means along each direction.
+
+    Raises:
+        ValueError: If there are not two directions, one is of another net, an option is out of range, or `checkpoint`
+            holds points of something else.
+
     Cost: steps^2 forward passes over the data.
 
     >>> net, data = nn.Linear(2, 2), Examples(torch.zeros(4, 2), torch.zeros(4).long())
@@ -196,6 +210,15 @@ def plane(
         statistics: Inputs to re-estimate on; the data's own unless given.
         callback: Called now and then with a `Progress` in points.
         checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
+
+    Returns:
+        The surface, and (x, y) of each net on it: of `net`, then of the others.
+
+    Raises:
+        ValueError: If the three nets lie on one line, an option is out of range, or `checkpoint` holds points of
+            something else.
+
+    Cost: steps^2 forward passes over the data.
 
     Reference: Garipov, Izmailov, Podoprikhin, Vetrov, Wilson 2018, appendix A.1.
     """

@@ -21,6 +21,9 @@ class Trajectory:
     Args:
         when: (T,) epochs, or whatever counts, increasing.
         theta: (T, D) the parameters then.
+
+    Raises:
+        ValueError: If there is no snapshot, or `when` does not increase or is of another length.
     """
 
     when: Int64[np.ndarray, "T"]
@@ -36,7 +39,18 @@ class Trajectory:
 
     @classmethod
     def of(cls, course: Iterable[tuple[int, Float[Tensor, "P D"]]], *, member: int = 0, every: int = 1) -> "Trajectory":
-        """One member of what `gm.train` yields: its first epoch, each `every`-th after it, and the last.
+        """One member of what `train_population` yields: its first epoch, each `every`-th after it, and the last.
+
+        Args:
+            course: (epoch, members) of each epoch; read once.
+            member: Row of the member.
+            every: Epochs between two snapshots, at least 1.
+
+        Returns:
+            The snapshots, copies.
+
+        Raises:
+            ValueError: If the course is empty, or `every` is below 1.
 
         >>> course = [(epoch, torch.full((1, 2), float(epoch))) for epoch in range(6)]
         >>> Trajectory.of(course, every=2).when
@@ -57,7 +71,15 @@ class Trajectory:
 
     @classmethod
     def of_nets(cls, nets: Sequence[nn.Module], when: Sequence[int] | None = None) -> "Trajectory":
-        """From copies of a module that were made along the way."""
+        """From copies of a module that were made along the way.
+
+        Args:
+            nets: The copies, at least one.
+            when: The epoch of each; 0, 1, ... unless given.
+
+        Returns:
+            The snapshots.
+        """
         theta = torch.stack([parameters_of(net) for net in nets])
         return cls(np.arange(len(nets)) if when is None else np.asarray(when, dtype=np.int64), theta)
 
@@ -86,11 +108,22 @@ class Projection:
     explained: Float64[np.ndarray, "k"]
 
     def of(self, points: Float[Tensor, "Q D"]) -> Float64[np.ndarray, "Q k"]:
-        """Coordinates of other points."""
+        """Coordinates of other points.
+
+        Args:
+            points: Q parameter vectors.
+
+        Returns:
+            Their coordinates, from `origin` along `axes`.
+        """
         return (_numbers(points) - self.origin) @ self.axes.T
 
     def directions(self) -> tuple[Direction, ...]:
-        """The axes, to draw a surface on: in float32."""
+        """The axes, to draw a surface on.
+
+        Returns:
+            k directions in float32, of length 1.
+        """
         units = [f"Euclidean distance ({share:.0%} of the variation)" for share in self.explained]
         return tuple(Direction(torch.from_numpy(a).float(), unit) for a, unit in zip(self.axes, units, strict=True))
 
@@ -102,6 +135,12 @@ def pca(points: Float[Tensor, "P D"], *, about: str = "mean", components: int = 
         points: Parameter vectors; the snapshots of a trajectory, with other minima or without.
         about: What they are seen from: their "mean", or the "last" of them, as where a training ended.
         components: How many axes.
+
+    Returns:
+        Where the points lie on the axes of greatest variation, and how much of it each axis has.
+
+    Raises:
+        ValueError: If `components` is out of range, or for another word for `about`.
 
     Cost: O(P^2 D).
 
@@ -133,6 +172,12 @@ def tsne(points: Float[Tensor, "P D"], *, perplexity: float = 30.0, seed: int = 
         perplexity: About how many neighbours each looks at; below the number of points.
         seed: Of scikit-learn's optimizer.
 
+    Returns:
+        (x, y) of each point, in no unit.
+
+    Raises:
+        ValueError: If there are fewer than 3 points, or `perplexity` is out of range.
+
     Reference: van der Maaten, Hinton 2008; Wattenberg, Viégas, Johnson 2016 on how to read it.
     """
     from sklearn.manifold import TSNE
@@ -148,7 +193,15 @@ def tsne(points: Float[Tensor, "P D"], *, perplexity: float = 30.0, seed: int = 
 
 
 def distances(points: Float[Tensor, "P D"], others: Float[Tensor, "Q D"]) -> Float64[np.ndarray, "P Q"]:
-    """Euclidean distances, from differences in float64: near points keep their digits."""
+    """Euclidean distances, from differences in float64: near points keep their digits.
+
+    Args:
+        points: P parameter vectors.
+        others: Q more.
+
+    Returns:
+        The distance of each point from each of the others.
+    """
     ours, theirs = _numbers(points), _numbers(others)
     return np.stack([np.linalg.norm(theirs - point, axis=1) for point in ours])
 

@@ -16,7 +16,14 @@ _BATCH_NORM = inspect.signature(F.batch_norm)
 
 
 def name_of(func: Callable[..., Any]) -> str:
-    """The plain name of a function or method of PyTorch: `relu` of all that are called so."""
+    """The plain name of a function or method of PyTorch.
+
+    Args:
+        func: The function.
+
+    Returns:
+        Its name: `relu` of all that are called so.
+    """
     return getattr(func, "__name__", repr(func))
 
 
@@ -43,7 +50,16 @@ class LinearCall:
 
     @classmethod
     def of(cls, func: Callable[..., Tensor], args: tuple, kwargs: Mapping[str, Any]) -> "LinearCall":
-        """The call `func(*args, **kwargs)`."""
+        """Sorts the arguments of a call.
+
+        Args:
+            func: The function.
+            args: Its arguments by place.
+            kwargs: Its arguments by name.
+
+        Returns:
+            The call `func(*args, **kwargs)`.
+        """
         known = {**dict(zip(_LEADING, args, strict=False)), **kwargs}
         x, weight, bias = (known.pop(name, None) for name in _LEADING)
         return cls(func, x, weight, bias, args[len(_LEADING) :], known)
@@ -72,7 +88,14 @@ class BatchNormCall:
 
     @classmethod
     def of(cls, args: tuple, kwargs: Mapping[str, Any]) -> "BatchNormCall":
-        """The call `F.batch_norm(*args, **kwargs)`.
+        """Makes a call of `F.batch_norm` a scale and a shift.
+
+        Args:
+            args: Its arguments by place.
+            kwargs: Its arguments by name.
+
+        Returns:
+            The call `F.batch_norm(*args, **kwargs)`.
 
         Raises:
             ValueError: If it takes its statistics from the batch.

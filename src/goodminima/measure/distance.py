@@ -16,6 +16,9 @@ def relative_distance(net: nn.Module, reference: nn.Module) -> float:
         net: The net of W1.
         reference: Another one of the same parameters, W2.
 
+    Returns:
+        d(W1, W2), at least 0, without unit.
+
     Raises:
         ValueError: If their parameters do not match, or all of W2 is zero.
 

@@ -30,6 +30,9 @@ def fold_batch_norm(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.M
         net: The net. It is left as it is.
         dtype: What the copy computes in, folding included; None for what the net does.
 
+    Returns:
+        The copy, in eval mode; of a net with BatchNorm, a `torch.fx.GraphModule`.
+
     Raises:
         ValueError: If a net with BatchNorm cannot be traced, or a BatchNorm to be folded has no running statistics.
 

@@ -22,6 +22,9 @@ class Margins:
     Args:
         values: z_y - max_{j != y} z_j of each example, in the order of the batch; positive where it is classified right.
 
+    Raises:
+        ValueError: If `values` is no vector.
+
     >>> found = Margins(torch.tensor([3.0, -1.0, 0.0, 2.0]))
     >>> found.minimum, found.median, found.accuracy, found.share_below(2.0)
     (-1.0, 1.0, 0.5, 0.5)
@@ -49,7 +52,17 @@ class Margins:
         return float((self.values > 0).double().mean())
 
     def quantile(self, share: float) -> float:
-        """The margin that a share of the examples does not exceed, between neighbours interpolated; share in [0, 1]."""
+        """A quantile of the margins, interpolated between neighbours.
+
+        Args:
+            share: Fraction of the examples, in [0, 1].
+
+        Returns:
+            The margin that so many examples do not exceed, in units of the logits.
+
+        Raises:
+            ValueError: If `share` is out of range.
+        """
         if not 0 <= share <= 1:
             raise ValueError(f"Margins.quantile: share must lie in [0, 1], got {share}")
         ordered, place = self.values.double().sort().values, share * (len(self.values) - 1)
@@ -58,7 +71,14 @@ class Margins:
         return float(torch.lerp(ordered[below], ordered[above], place - below))
 
     def share_below(self, level: float) -> float:
-        """Fraction of examples whose margin is smaller than `level`."""
+        """How many margins are small.
+
+        Args:
+            level: In units of the logits.
+
+        Returns:
+            Fraction of the examples whose margin is smaller than `level`.
+        """
         return float((self.values < level).double().mean())
 
 
@@ -71,6 +91,9 @@ def logit_margins(net: nn.Module, data: Task | Examples) -> Margins:
     Args:
         net: Any classifier of two classes or more. It is copied and left as it is.
         data: Examples with their labels, on the device of the net; of a task, its `train`.
+
+    Returns:
+        The margin of each of N examples, in units of the logits.
 
     Cost: one forward pass of the batch.
 
@@ -88,7 +111,13 @@ def logit_margins(net: nn.Module, data: Task | Examples) -> Margins:
 
 
 def chunks(batch: Examples) -> list[tuple[Tensor, Tensor]]:
-    """The batch in parts that fit in memory.
+    """A batch in parts that fit in memory.
+
+    Args:
+        batch: At least one example.
+
+    Returns:
+        Inputs and labels of each part, in order.
 
     Raises:
         ValueError: If it is empty.
@@ -99,5 +128,14 @@ def chunks(batch: Examples) -> list[tuple[Tensor, Tensor]]:
 
 
 def margins_of(net: nn.Module, x: Float[Tensor, "N ..."], y: Tensor) -> Float[Tensor, "N"]:
-    """Margins of one chunk, by a net that stands still."""
+    """The label's logit minus the largest other one, of each example of a chunk.
+
+    Args:
+        net: A classifier that stands still: nothing in it is random or changes.
+        x: Inputs.
+        y: Their labels, int64, (N,).
+
+    Returns:
+        Margins, in units of the logits.
+    """
     return margins(net(x)[None], y)[0]

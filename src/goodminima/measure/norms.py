@@ -17,6 +17,15 @@ def frobenius_norm(net: nn.Module) -> float:
 
     As they stand, BatchNorm's scales and shifts among them; of `fold_batch_norm(net)`, with BatchNorm in the weights.
 
+    Args:
+        net: Any module with parameters.
+
+    Returns:
+        ||W||_F, in units of the parameters.
+
+    Raises:
+        ValueError: If the net has no parameters.
+
     Reference: Liu, Papailiopoulos, Achlioptas 2020, section 3.6.
 
     >>> net = nn.Linear(2, 1)
@@ -49,6 +58,9 @@ def path_norm(net: nn.Module, in_shape: tuple[int, ...], *, order: int = 2, bias
         in_shape: Shape of one example, (C, H, W) of an image.
         order: p, 1 or 2.
         biases: Whether paths that begin at a bias count.
+
+    Returns:
+        The norm, of the paths to all logits together; at least 0.
 
     Raises:
         ValueError: If the net computes something that has no path norm, an activation that is not ReLU, say.

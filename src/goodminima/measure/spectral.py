@@ -21,7 +21,12 @@ _DENSE = 64  # inputs up to which a map is written out as a matrix: Lanczos need
 
 
 class SpectralNorm(NamedTuple):
-    """The spectral norm of one layer, by the name of its weights in the folded net."""
+    """The spectral norm of one layer.
+
+    Args:
+        layer: Name of the layer's weights in the folded net.
+        norm: Largest singular value.
+    """
 
     layer: str
     norm: float
@@ -42,6 +47,9 @@ def spectral_norms(
         net: Any net.
         in_shape: Shape of one example, (C, H, W) of an image.
         callback: Called after each layer with a `Progress`.
+
+    Returns:
+        (layer, norm) of each call: the layer's name in the net, and its largest singular value.
 
     Raises:
         ValueError: If some weights of the net are used by none of these layers.
@@ -74,6 +82,19 @@ def spectral_norm_product(net: nn.Module, in_shape: tuple[int, ...], *, callback
 
     Of a chain of layers with ReLU and max pooling it bounds the Lipschitz constant; of a residual or dense net it does not,
     whose parallel paths add up.
+
+    Args:
+        net: Any net.
+        in_shape: Shape of one example, (C, H, W) of an image.
+        callback: Called after each layer with a `Progress`.
+
+    Returns:
+        The product, without unit.
+
+    Raises:
+        ValueError: If some weights of the net are used by none of these layers.
+
+    Cost: that of `spectral_norms`.
 
     Reference: Neyshabur, Bhojanapalli, McAllester, Srebro 2017, section 2.
     """

@@ -23,6 +23,9 @@ class DenseNet40(nn.Sequential):
         in_channels: Channels of an image.
         num_classes: Number of classes C.
 
+    Raises:
+        ValueError: If `growth` is below 1.
+
     Reference: Huang, Liu, van der Maaten, Weinberger 2017, section 3 (DenseNet-BC); Liu et al. 2020, section 3.1.
 
     >>> with torch.device("meta"):  # sizes without memory

@@ -16,6 +16,9 @@ class LeNet(nn.Sequential):
         in_shape: (channels, height, width) of an image.
         num_classes: Number of classes C.
 
+    Raises:
+        ValueError: If `width` leaves a layer without units, or images are smaller than 16x16.
+
     Reference: Chiang et al. 2023, section 4.2 and Table 6.
 
     >>> sum(parameter.numel() for parameter in LeNet(width=0.5).parameters())

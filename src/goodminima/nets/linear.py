@@ -9,6 +9,10 @@ from torch import nn
 class LinearModel(nn.Sequential):
     """One affine map from the flattened input to the logits.
 
+    Args:
+        in_features: Inputs; images are flattened.
+        num_classes: Number of classes C.
+
     >>> sum(parameter.numel() for parameter in LinearModel(in_features=784).parameters())
     1570
     """

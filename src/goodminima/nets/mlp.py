@@ -18,6 +18,9 @@ class MLP(nn.Sequential):
         num_classes: Number of classes C.
         hidden_bias: Whether hidden layers have biases.
 
+    Raises:
+        ValueError: If there is no hidden layer, or one without units.
+
     Reference: Chiang et al. 2023, section 3 (hidden layers of 2 to 20 units).
 
     >>> sum(parameter.numel() for parameter in MLP(in_features=2, hidden=(20,)).parameters())

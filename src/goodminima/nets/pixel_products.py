@@ -35,13 +35,31 @@ class PixelProducts(nn.Module):
         self._pairs = small
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
-        """The features: pixels, then the products z_i z_j for i <= j. Cost: N F numbers."""
+        """The features: pixels, then the products z_i z_j for i <= j, z the small image.
+
+        Args:
+            x: Images of `in_shape`.
+
+        Returns:
+            F = `num_features` numbers an image.
+
+        Cost: N F numbers of memory.
+        """
         small = self._small(x)
         first, second = torch.triu_indices(self._pairs, self._pairs, device=x.device)
         return torch.cat([x.flatten(1), small[:, first] * small[:, second]], 1)
 
     def kernel(self, x: Float[Tensor, "N C H W"], other: Float[Tensor, "M C H W"]) -> Float[Tensor, "N M"]:
         """Inner products of features, without the features: <x, x'> + (<z, z'>^2 + <z^2, z'^2>) / 2, z the small image.
+
+        Args:
+            x: Images of `in_shape`.
+            other: More of them.
+
+        Returns:
+            The inner product of each of the N images with each of the M others.
+
+        Cost: N M numbers of memory, however many features there are.
 
         >>> x = torch.randn(3, 1, 4, 4)
         >>> features = PixelProducts(in_shape=(1, 4, 4))
@@ -53,7 +71,11 @@ class PixelProducts(nn.Module):
         return products.div_(2).addmm_(x.flatten(1), other.flatten(1).T)
 
     def extra_repr(self) -> str:
-        """What is in brackets behind the name: two of these with one text are the same."""
+        """What a print of the net says behind the name.
+
+        Returns:
+            All the arguments: two of these with one text are the same.
+        """
         return f"in_shape={self._in_shape}, pool={self._pool}"
 
     def _small(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N S"]:

@@ -121,7 +121,16 @@ class _Residual(nn.Module):
 
 
 def two_layers(inputs: int, width: int, stride: int) -> nn.Sequential:
-    """Two 3x3 convolutions, each with BatchNorm, a ReLU between them."""
+    """Two 3x3 convolutions, each with BatchNorm, a ReLU between them.
+
+    Args:
+        inputs: Channels that enter.
+        width: Channels of both convolutions.
+        stride: Of the first convolution.
+
+    Returns:
+        The layers, on maps of (N, inputs, H, W).
+    """
     return nn.Sequential(
         *_convolution(inputs, width, side=3, stride=stride), nn.ReLU(), *_convolution(width, width, side=3)
     )

@@ -26,6 +26,9 @@ class ResNet12(nn.Module):
         drop_rate: Share of every map that DropBlock zeroes behind blocks three and four while training; 0 for none.
         drop_size: Side of the squares that DropBlock zeroes.
 
+    Raises:
+        ValueError: If `width` leaves a block without channels.
+
     Differs from paper: the rate of DropBlock is constant from the first step on, where the authors let it rise; features
         are averaged over the image, where theirs are not; no plain dropout behind the first two blocks.
 
@@ -59,11 +62,25 @@ class ResNet12(nn.Module):
         self.classifier = nn.Linear(self.num_features, num_classes)
 
     def features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
-        """What heads are built on: F = `num_features` numbers an image, of at least 16x16 pixels."""
+        """What heads are built on.
+
+        Args:
+            x: Images of at least 16x16 pixels.
+
+        Returns:
+            F = `num_features` numbers an image.
+        """
         return self.blocks(x).mean(dim=(2, 3))
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
-        """Logits of the classes that the net is trained on."""
+        """Classifies images.
+
+        Args:
+            x: Images of at least 16x16 pixels.
+
+        Returns:
+            Logits of the K classes that the net is trained on.
+        """
         return self.classifier(self.features(x))
 
 
@@ -100,6 +117,9 @@ class DropBlock(nn.Module):
         rate: Expected share of a map that is zeroed, about: overlaps are not counted twice.
         size: Side of a square; a smaller map is its own square.
 
+    Raises:
+        ValueError: If `rate` is not in [0, 1), or `size` below 1.
+
     Reference: Ghiasi, Lin, Le 2018, algorithm 1.
     """
 
@@ -111,10 +131,22 @@ class DropBlock(nn.Module):
         self._generator: torch.Generator | None = None
 
     def draw_from(self, seed: int) -> None:
-        """Has a generator of its own, on the CPU, from now on, and no part in PyTorch's."""
+        """Draws from a generator of its own from now on, on the CPU, and no more from PyTorch's.
+
+        Args:
+            seed: Seed of the generator.
+        """
         self._generator = torch.Generator().manual_seed(seed)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        """Zeroes squares while training.
+
+        Args:
+            x: Maps.
+
+        Returns:
+            Maps of the same shape; the same ones in evaluation mode.
+        """
         if not self.training or not self.rate:
             return x
         *leading, height, width = x.shape

@@ -21,6 +21,9 @@ class ThinResNet(ResidualNet):
         in_channels: Channels of an image.
         num_classes: Number of classes C.
 
+    Raises:
+        ValueError: If `blocks` or `width` is below 1.
+
     Reference: He, Zhang, Ren, Sun 2016, section 4.2 (ResNet-20 with shortcuts A, which have no parameters); called
     ResNet-18 by Huang et al. 2020, section 2, whose count of parameters it has.
 

@@ -34,6 +34,9 @@ class VGG13(_VGG):
         in_channels: Channels of an image, 32x32 pixels say; halves of odd sides are rounded up.
         num_classes: Number of classes C.
 
+    Raises:
+        ValueError: If `width` leaves a layer without channels.
+
     Differs from paper: one linear layer at the end, where Simonyan and Zisserman have three.
 
     Reference: Simonyan, Zisserman 2015, table 1, column B; Huang et al. 2020, Table 1 ("VGG13 with batchnorm").

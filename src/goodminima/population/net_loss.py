@@ -30,7 +30,15 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 def cross_entropy_of(logits: Float[Tensor, "N C"], y: Int[Tensor, "N"]) -> Float[Tensor, "N"]:
-    """Cross entropy of each example, nats: the criterion unless another is given."""
+    """Cross entropy: the criterion unless another is given.
+
+    Args:
+        logits: Logits of each example.
+        y: Labels, int64, 0 .. C - 1.
+
+    Returns:
+        The loss of each example, nats.
+    """
     return F.cross_entropy(logits, y, reduction="none")
 
 
@@ -55,6 +63,9 @@ def loss_of(
             one pass over `statistics`.
         criterion: What the net gives for examples, and their labels -> the loss of each.
         statistics: Inputs that statistics are re-estimated on; the batch's own unless given.
+
+    Returns:
+        A function: parameter vectors (P, D) -> their mean losses (P,).
 
     Raises:
         ValueError: For another mode, or `statistics` in a mode that does not look at them.
@@ -90,7 +101,15 @@ class MemberLoss:
         return torch.cat([self._of(values, part) for part in self.parts])
 
     def of_part(self, vector: Float[Tensor, "D"], part: Examples) -> Float[Tensor, "N"]:
-        """Losses of some examples, with the statistics that the net has."""
+        """Losses of some examples, with the statistics that the net has.
+
+        Args:
+            vector: The parameters.
+            part: One of `parts`.
+
+        Returns:
+            The loss of each example of the part.
+        """
         return self._of(self._parameters(vector), part)
 
     def _of(self, values: Mapping[str, Tensor], part: Examples) -> Tensor:
@@ -122,7 +141,21 @@ def member_loss_of(
     criterion: Criterion = cross_entropy_of,
     statistics: Float[Tensor, "M ..."] | None = None,
 ) -> MemberLoss:
-    """The losses of one parameter vector at a time; arguments as in `loss_of`."""
+    """The losses of one parameter vector at a time; see `loss_of`.
+
+    Args:
+        net: Any module. It is copied.
+        batch: What the loss is computed on.
+        batch_norm: "eval", "train" or "re-estimated".
+        criterion: What the net gives for examples, and their labels -> the loss of each.
+        statistics: Inputs that statistics are re-estimated on; the batch's own unless given.
+
+    Returns:
+        The losses, to be evaluated for a vector or differentiated.
+
+    Raises:
+        ValueError: For another mode, or `statistics` in a mode that does not look at them.
+    """
     _check_mode(batch_norm, statistics)
     still = copy.deepcopy(net).eval().to(batch.x.device)
     couples = batch_norm == "train" and any(isinstance(module, _BatchNorm) for module in still.modules())

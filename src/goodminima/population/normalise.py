@@ -13,7 +13,17 @@ from goodminima.population.parameters import Slot, slots
 
 
 def norm_unit(net: nn.Module) -> float:
-    """The unit that `net` declares, or 1."""
+    """What the norms of a net's weights are measured in.
+
+    Args:
+        net: Any module; it may have an attribute `norm_unit`.
+
+    Returns:
+        That attribute, or 1.
+
+    Raises:
+        ValueError: If the attribute is no positive number.
+    """
     unit = getattr(net, "norm_unit", 1.0)
     if not (isinstance(unit, int | float) and unit > 0):
         raise ValueError(f"{type(net).__name__}.norm_unit must be a positive number, got {unit!r}")
@@ -21,19 +31,41 @@ def norm_unit(net: nn.Module) -> float:
 
 
 def normed_slots(net: nn.Module) -> tuple[Slot, ...]:
-    """The slots of the weights whose norms enter the product."""
+    """The weights whose norms enter the product: all that are matrices or filters.
+
+    Args:
+        net: Any module with parameters.
+
+    Returns:
+        Their slots in theta, in order.
+    """
     return tuple(slot for slot in slots(net) if slot.is_matrix)
 
 
 def normed_ranges(net: nn.Module) -> list[tuple[int, int]]:
-    """(offset, size) of these weights in theta, as the compiled kernel takes them."""
+    """Where the weights of `normed_slots` lie, as the compiled kernel takes it.
+
+    Args:
+        net: Any module with parameters.
+
+    Returns:
+        (offset, size) of each in theta.
+    """
     return [(slot.start, slot.stop - slot.start) for slot in normed_slots(net)]
 
 
 def norm_product(
     net: nn.Module, theta: Float[Tensor, "P D"], *, dtype: torch.dtype | None = None
 ) -> Float[Tensor, "P"]:
-    """prod_l ||W_l||_F / unit of each member, computed in `dtype`, that of theta unless given.
+    """What normalised losses divide the logits by: prod_l ||W_l||_F / unit.
+
+    Args:
+        net: The net that members are parameters of.
+        theta: A member a row.
+        dtype: What it is computed in; that of theta unless given.
+
+    Returns:
+        The product of each member.
 
     Reference: Chiang et al. 2023, section 4.2 ("after the model's weights have been normalized").
 

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 @final
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One parameter tensor's place in theta: `theta[start:stop].view(shape)`."""
+    """One parameter tensor's place in theta: `theta[start:stop].view(shape)`.
+
+    Args:
+        name: Name of the parameter in the net.
+        start: Where it begins in theta.
+        stop: Where the next one begins.
+        shape: Its shape.
+    """
 
     name: str
     start: int
@@ -23,12 +30,28 @@ class Slot:
         return len(self.shape) > 1
 
     def filters(self, theta: Float[Tensor, "D"]) -> Float[Tensor, "O K"]:
-        """The weights of each output unit or channel, a row each: a view of theta."""
+        """The weights of each output unit or channel.
+
+        Args:
+            theta: All parameters.
+
+        Returns:
+            A row for each of the O units, of K weights: a view of theta.
+        """
         return theta[self.start : self.stop].view(self.shape[0], -1)
 
 
 def slots(net: nn.Module) -> tuple[Slot, ...]:
-    """The slots of all parameters of `net`, in order; their sizes add up to D.
+    """Where the parameters of a net lie in theta.
+
+    Args:
+        net: Any module with parameters.
+
+    Returns:
+        A slot for each parameter tensor, in order; their sizes add up to D.
+
+    Raises:
+        ValueError: If the net has no parameters.
 
     >>> [(slot.name, slot.start, slot.stop) for slot in slots(nn.Linear(3, 2))]
     [('weight', 0, 6), ('bias', 6, 8)]
@@ -43,5 +66,12 @@ def slots(net: nn.Module) -> tuple[Slot, ...]:
 
 
 def num_parameters(net: nn.Module) -> int:
-    """D, the length of theta."""
+    """How many parameters a net has.
+
+    Args:
+        net: Any module with parameters.
+
+    Returns:
+        D, the length of theta.
+    """
     return slots(net)[-1].stop

@@ -38,6 +38,9 @@ class Population:
         net: The net; its own parameters are ignored.
         theta: (P, D), one member a row, in the order of `net.named_parameters()`.
 
+    Raises:
+        ValueError: If `theta` has not a column for each parameter of the net.
+
     >>> net = nn.Linear(2, 3)
     >>> Population(net, torch.zeros(5, 9)).logits(torch.ones(4, 2)).shape
     torch.Size([5, 4, 3])
@@ -59,17 +62,44 @@ class Population:
         return Population(self.net, self.theta[members])
 
     def member(self, index: int) -> nn.Module:
-        """One member as an ordinary module, a copy."""
+        """One member as an ordinary module.
+
+        Args:
+            index: Its row.
+
+        Returns:
+            A copy of the net with the member's parameters.
+        """
         net = copy.deepcopy(self.net)
         nn.utils.vector_to_parameters(self.theta[index].detach().clone(), net.parameters())
         return net
 
     def logits(self, x: Float[Tensor, "N ..."]) -> Float[Tensor, "P N C"]:
-        """Logits of every member on every example. Differentiable in `theta`. Cost: P N forward passes."""
+        """Logits of every member on every example; differentiable in `theta`.
+
+        Args:
+            x: N inputs of the net.
+
+        Returns:
+            C logits per member and example.
+
+        Cost: P N forward passes.
+        """
         return self._by_chunks(x, lambda theta, logits, rows: logits)
 
     def loss(self, x: Float[Tensor, "N ..."], y: Int[Tensor, "N"], *, normalised: bool = False) -> Float[Tensor, "P"]:
-        """Mean cross entropy in nats per example; with `normalised`, of the logits divided by the norm product."""
+        """Mean cross entropy of every member; differentiable in `theta`.
+
+        Args:
+            x: N inputs of the net.
+            y: Their labels, int64, 0 .. C - 1.
+            normalised: Whether logits are divided by `norm_product` first.
+
+        Returns:
+            Mean loss of each member, nats per example.
+
+        Cost: P N forward passes.
+        """
 
         def per_example(theta: Tensor, logits: Tensor, rows: slice) -> Tensor:
             if normalised:
@@ -79,10 +109,19 @@ class Population:
         return self._by_chunks(x, per_example).mean(dim=1)
 
     def accuracy(self, x: Float[Tensor, "N ..."], y: Int[Tensor, "N"]) -> Float[Tensor, "P"]:
-        """Fraction of examples whose largest logit is their label's; a tie counts as wrong.
+        """Accuracy of every member. An example is right whose label has the largest logit; a tie counts as wrong.
 
         Examples whose margin is within the error of float32 are looked at again in float64, so that the fraction is the
         same on every path and device.
+
+        Args:
+            x: N inputs of the net.
+            y: Their labels, int64, 0 .. C - 1.
+
+        Returns:
+            Fraction of the examples that each member has right.
+
+        Cost: P N forward passes.
         """
         margins = self._by_chunks(x, lambda theta, logits, rows: relative_margins(logits, y[rows]))
         right = margins > 0
@@ -95,11 +134,25 @@ class Population:
         return right.double().mean(dim=1).to(self.theta.dtype)
 
     def margin(self, x: Float[Tensor, "N ..."], y: Int[Tensor, "N"]) -> Float[Tensor, "P N"]:
-        """The label's logit minus the largest other one, per member and example."""
+        """How far ahead the label's logit is on every example.
+
+        Args:
+            x: N inputs of the net.
+            y: Their labels, int64, 0 .. C - 1.
+
+        Returns:
+            The label's logit minus the largest other one, per member and example; positive where it is right.
+
+        Cost: P N forward passes.
+        """
         return self._by_chunks(x, lambda theta, logits, rows: margins(logits, y[rows]))
 
     def norm_product(self) -> Float[Tensor, "P"]:
-        """What normalised losses divide the logits by."""
+        """What normalised losses divide the logits by: the product of the norms of the weights, each over the net's unit.
+
+        Returns:
+            The product of each member.
+        """
         return norm_product(self.net, self.theta)
 
     def _by_chunks(self, x: Tensor, reduce: Callable[[Tensor, Tensor, slice], Tensor]) -> Tensor:
@@ -132,7 +185,16 @@ class Evaluator:
     def by_chunks(
         self, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."], reduce: Callable[[Tensor, Tensor, slice], Tensor]
     ) -> Tensor:
-        """`reduce(theta, logits, rows) -> (members, examples, ...)` of chunks that fit in memory, put together again."""
+        """Evaluates members on examples in chunks that fit in memory.
+
+        Args:
+            theta: A member a row.
+            x: N inputs of the net.
+            reduce: (theta, logits, rows) -> (members, examples, ...), of one chunk; `rows` says which examples it has.
+
+        Returns:
+            What `reduce` made of all chunks, put together: (P, N, ...).
+        """
         examples = min(len(x), self.examples)
         members = max(1, _CHUNK_NUMBERS // (self.numbers_per_example * examples + self.numbers_per_member))
         rows = [slice(start, min(start + examples, len(x))) for start in range(0, len(x), examples)]
@@ -176,17 +238,40 @@ def _vmapped_logits(net: nn.Module, theta: Tensor, x: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Float[Tensor, "P N C"], y: Int[Tensor, "N"]) -> Float[Tensor, "P N"]:
-    """Cross entropy of each member on each example, nats."""
+    """Cross entropy of each member on each example.
+
+    Args:
+        logits: Logits of each member on each example.
+        y: Labels, int64, 0 .. C - 1.
+
+    Returns:
+        The loss per member and example, nats.
+    """
     return F.cross_entropy(logits.movedim(2, 1), y.expand(len(logits), -1), reduction="none")
 
 
 def relative_margins(logits: Float[Tensor, "P N C"], y: Int[Tensor, "N"]) -> Float[Tensor, "P N"]:
-    """Margins in units of the example's largest |logit|, which is what rounding errors are relative to."""
+    """Margins in units of the example's largest |logit|, which is what rounding errors are relative to.
+
+    Args:
+        logits: Logits of each member on each example.
+        y: Labels, int64, 0 .. C - 1.
+
+    Returns:
+        Margins per member and example, without unit.
+    """
     return margins(logits, y) / logits.abs().amax(2).clamp_min(torch.finfo(logits.dtype).tiny)
 
 
 def margins(logits: Float[Tensor, "P N C"], y: Int[Tensor, "N"]) -> Float[Tensor, "P N"]:
-    """The label's logit minus the largest other one; positive where, and only where, the example is classified right.
+    """The label's logit minus the largest other one.
+
+    Args:
+        logits: Logits of each member on each example.
+        y: Labels, int64, 0 .. C - 1.
+
+    Returns:
+        Margins per member and example; positive where, and only where, the example is classified right.
 
     >>> margins(torch.tensor([[[3.0, 1.0, 2.0]]]), torch.tensor([0]))
     tensor([[1.]])

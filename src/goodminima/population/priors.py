@@ -21,7 +21,17 @@ class AbstractPrior(ABC):
     def draw(
         self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
     ) -> Float[Tensor, "P D"]:
-        """Guesses number `indices` of `seed`, float32. Drawn on the CPU, so that every device sees the same bits."""
+        """Draws parameter vectors. On the CPU, so that every device sees the same bits.
+
+        Args:
+            net: The net whose parameters are drawn; it is not changed.
+            seed: 0 to 2^64 - 1.
+            indices: Numbers of the draws, 0 to 2^63 - 1.
+            device: Where they are put.
+
+        Returns:
+            Row p: draw number `indices[p]` of `seed`, float32.
+        """
 
 
 class AbstractBox(AbstractPrior):
@@ -29,10 +39,25 @@ class AbstractBox(AbstractPrior):
 
     @abstractmethod
     def half_width(self, slot: Slot, net: nn.Module) -> float:
-        """Half the box's width along the parameters in one slot."""
+        """Half the box's width along the parameters of one tensor.
+
+        Args:
+            slot: The tensor's place in theta.
+            net: The net it is of.
+
+        Returns:
+            Half the width, in units of the parameters, at least 0.
+        """
 
     def half_widths(self, net: nn.Module) -> Float[np.ndarray, "D"]:
-        """Half the box's width along each parameter, float32."""
+        """Half the box's width along each parameter.
+
+        Args:
+            net: The net.
+
+        Returns:
+            Half the widths, float32.
+        """
         widths = np.empty(num_parameters(net), np.float32)
         for slot in slots(net):
             widths[slot.start : slot.stop] = self.half_width(slot, net)
@@ -50,7 +75,14 @@ class AbstractBox(AbstractPrior):
 @final
 @dataclass(frozen=True, slots=True)
 class Cube(AbstractBox):
-    """Uniform on [-radius, radius]^D (Chiang et al. 2023, section 4.1.1, with radius 1; Table 7 with 2 and 5)."""
+    """Uniform on [-radius, radius]^D (Chiang et al. 2023, section 4.1.1, with radius 1; Table 7 with 2 and 5).
+
+    Args:
+        radius: Half the width of the cube, above 0.
+
+    Raises:
+        ValueError: If `radius` is not above 0 and finite.
+    """
 
     radius: float = 1.0
 
@@ -68,6 +100,12 @@ class FanOut(AbstractBox):
 
     The start of linear models and toy MLPs in the code behind Chiang et al. 2023, where it is called "regular"; PyTorch's
     own initialisation divides by the inputs instead.
+
+    Args:
+        bias_radius: Half the width along biases, above 0.
+
+    Raises:
+        ValueError: If `bias_radius` is not above 0 and finite.
     """
 
     bias_radius: float = 1.0
@@ -85,6 +123,18 @@ class TorchDefault(AbstractBox):
     """The distribution of `nn.Linear`'s and `nn.Conv2d`'s `reset_parameters`: uniform within 1/sqrt(fan in), biases too."""
 
     def half_width(self, slot: Slot, net: nn.Module) -> float:
+        """1/sqrt(fan in) of the layer that a tensor belongs to.
+
+        Args:
+            slot: The tensor's place in theta.
+            net: The net it is of.
+
+        Returns:
+            Half the width, in units of the parameters.
+
+        Raises:
+            ValueError: If the layer is neither linear nor a convolution.
+        """
         owner = net.get_submodule(slot.name.rpartition(".")[0])
         if not isinstance(owner, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
             raise ValueError(
@@ -109,7 +159,14 @@ class Glorot(AbstractBox):
 @final
 @dataclass(frozen=True, slots=True)
 class Gaussian(AbstractPrior):
-    """Independent normal entries with standard deviation `std`."""
+    """Independent normal entries with standard deviation `std`.
+
+    Args:
+        std: Standard deviation, above 0.
+
+    Raises:
+        ValueError: If `std` is not above 0 and finite.
+    """
 
     std: float = 1.0
 
@@ -127,7 +184,14 @@ class Gaussian(AbstractPrior):
 @final
 @dataclass(frozen=True, slots=True)
 class Sphere(AbstractPrior):
-    """Uniform on the sphere ||theta|| = norm (Chiang et al. 2023, Tables 7 and 8, with norm 100)."""
+    """Uniform on the sphere ||theta|| = norm (Chiang et al. 2023, Tables 7 and 8, with norm 100).
+
+    Args:
+        norm: Radius of the sphere, above 0.
+
+    Raises:
+        ValueError: If `norm` is not above 0 and finite.
+    """
 
     norm: float = 100.0
 

@@ -40,6 +40,9 @@ class GreedyRule:
             sigma: it keeps more than a few per cent of the candidates acceptable, and so needs far fewer of them.
         best_of: 1 for the first improvement, as in the text; K for the best of K candidates, as in the authors' code,
             where K is 200,000 / examples - 1 and a hundred failures of a whole group halve sigma.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     sigma: float = 1.0
@@ -126,6 +129,9 @@ def random_greedy(
         threads: Threads of the evaluation; they change no number.
         callback: Called now and then with a `Progress`; its `detail` is the `Point` where the search stands.
 
+    Returns:
+        Where the search ended, its loss and accuracy there, and its course.
+
     Raises:
         ValueError: If the start has no finite loss, or of the wrong length.
 
@@ -156,6 +162,17 @@ def random_greedy(
 def greedy_engine(
     net: nn.Module, examples: Examples, theta: Float[Tensor, "D"], *, rule: GreedyRule, seed: int
 ) -> FullEvaluation:
-    """The engine of a search from `theta` whose candidate k adds draw k of `seed`."""
+    """The engine of a search whose candidate k adds draw k of a seed.
+
+    Args:
+        net: The net.
+        examples: What is fitted.
+        theta: The start.
+        rule: How noise is drawn and accepted.
+        seed: Seed of the noise, 0 to 2^64 - 1.
+
+    Returns:
+        A search that has not begun.
+    """
     objective, moves = objective_of(net, examples, theta), NoisePerturbations(rule.patience, seed)
     return FullEvaluation(objective, theta, moves=moves, radius=rule.sigma, best_of=rule.best_of)

@@ -79,7 +79,14 @@ class Found:
     device: str
 
     def count(self, which: int = 0) -> Count:
-        """Hits in bin number `which` among all guesses."""
+        """The hits in one bin among all guesses.
+
+        Args:
+            which: Number of the bin, from 0.
+
+        Returns:
+            Hits and guesses, from which comes a volume.
+        """
         return Count(self.bins[which].hits, self.guesses)
 
     @property
@@ -90,7 +97,14 @@ class Found:
         return self.count().log_volume()
 
     def population(self, which: int = 0) -> Population:
-        """The kept solutions of bin number `which`, remade from their indices on the device of the search."""
+        """The kept solutions of one bin, remade from their indices.
+
+        Args:
+            which: Number of the bin, from 0.
+
+        Returns:
+            At most `keep` members, in the order of their indices, on the device of the search.
+        """
         indices = np.array(self.bins[which].indices, np.uint64)
         return Population(self.net, self.prior.draw(self.net, seed=self.seed, indices=indices, device=self.device))
 
@@ -155,6 +169,9 @@ def guess_and_check(
         threads: Chunks screened at once.
         device: Where members are evaluated.
         callback: Called after each chunk with a `Progress`; its `detail` are the hits of each bin.
+
+    Returns:
+        The hits of each bin among the guesses, and the numbers of the first ones: `log_volume`, `population()`.
 
     Raises:
         ValueError: For an option out of range, or a budget whose last guess lies beyond 2^63 - 1.

@@ -30,17 +30,42 @@ class AbstractPerturbations(ABC):
 
     @abstractmethod
     def names(self, count: int) -> Int64[np.ndarray, "count"]:
-        """The numbers of the next moves."""
+        """What the next moves are.
+
+        Args:
+            count: How many.
+
+        Returns:
+            The numbers of the next `count` moves.
+        """
 
     @abstractmethod
     def applied(
         self, theta: Float[Tensor, "D"], radius: float, names: Int64[np.ndarray, "count"]
     ) -> Float[Tensor, "count D"]:
-        """What `theta` becomes by each of the moves."""
+        """Moves parameters.
+
+        Args:
+            theta: The parameters; they are not changed.
+            radius: Size of the moves.
+            names: Numbers of the moves.
+
+        Returns:
+            What theta becomes by each of the moves alone, a row each.
+        """
 
     @abstractmethod
     def after(self, tried: int, *, accepted: bool, halved: bool) -> "AbstractPerturbations":
-        """The moves behind the next `tried` ones."""
+        """The moves to be proposed after some were tried.
+
+        Args:
+            tried: How many were tried.
+            accepted: Whether the last of them was accepted.
+            halved: Whether the radius was halved after them.
+
+        Returns:
+            The moves behind those.
+        """
 
 
 @final
@@ -74,7 +99,12 @@ class SearchState:
 @final
 @dataclass(frozen=True, slots=True)
 class StepInfo:
-    """Diagnostics of a step: how many candidates it tried, and whether it accepted one."""
+    """Diagnostics of a step.
+
+    Args:
+        tried: Candidates that it tried.
+        accepted: Whether it accepted one.
+    """
 
     tried: int
     accepted: bool
@@ -84,6 +114,15 @@ def init(
     objective: AbstractObjective, theta: Float[Tensor, "D"], moves: AbstractPerturbations, radius: float
 ) -> SearchState:
     """A search that has not begun.
+
+    Args:
+        objective: What is lowered.
+        theta: The start.
+        moves: What is proposed.
+        radius: Size of the first steps, above 0.
+
+    Returns:
+        The state before the first step.
 
     Raises:
         ValueError: If the loss of the start is not a number: nothing would be below it.
@@ -100,6 +139,16 @@ def step(
     """Tries moves up to the first improvement, or up to `width` of them, or the end of the pass.
 
     With `best_of` above 1, so many are tried (fewer at the end of a pass) and the best is taken if it is an improvement.
+
+    Args:
+        objective: What is lowered.
+        state: Where the search stands; it is not changed.
+        best_of: 1 for the first improvement, K for the best of K moves.
+        width: Moves scored together at most, with `best_of` 1.
+        threads: Threads of the evaluation; they change no number.
+
+    Returns:
+        Where the search stands then, and what was tried.
     """
     room, most = state.moves.span - state.failures, max(1, _MATRIX_NUMBERS // len(state.theta))
     names = state.moves.names(min(width, most, room) if best_of == 1 else min(best_of, room))

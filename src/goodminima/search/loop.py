@@ -67,7 +67,15 @@ class Point:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """The course of a search: its points at about geometric numbers of candidates, from the start to the end."""
+    """The course of a search: its points at about geometric numbers of candidates, from the start to the end.
+
+    Args:
+        candidates: Candidates tried so far, at each of T points.
+        steps: Candidates accepted so far.
+        loss: Mean normalised loss, nats per example.
+        accuracy: Fraction of the training examples that are right.
+        radius: Size of the steps.
+    """
 
     candidates: Int64[np.ndarray, "T"]
     steps: Int64[np.ndarray, "T"]
@@ -77,7 +85,14 @@ class Trace:
 
     @classmethod
     def of(cls, points: list[Point]) -> "Trace":
-        """The columns of a list of points."""
+        """A trace of points.
+
+        Args:
+            points: In the order of the search.
+
+        Returns:
+            Their columns.
+        """
         return cls(
             candidates=np.array([point.candidates for point in points], np.int64),
             steps=np.array([point.steps for point in points], np.int64),
@@ -117,7 +132,11 @@ class Searched:
     trace: Trace
 
     def population(self) -> Population:
-        """The end of the search as a population of one."""
+        """The end of the search.
+
+        Returns:
+            A population of one member.
+        """
         return Population(self.net, self.theta[None])
 
 
@@ -145,6 +164,9 @@ def run_search(
         slice_: Most candidates between two reports.
         threads: Threads that the engine may use.
         callback: Called after each slice with a `Progress`; its `detail` is the `Point` where the search stands.
+
+    Returns:
+        Where the search ended and why, its loss and accuracy computed anew in float64, and its course.
     """
     points = [_point(engine, len(data))]
     while (status := _end(engine, len(data), until, group=group, span=span)) is None:

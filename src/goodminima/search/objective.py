@@ -25,14 +25,26 @@ _REGISTER = 16  # members that the compiled kernel evaluates in the time of one
 
 
 class Scores(NamedTuple):
-    """Sums of the normalised losses of some members, nats, and how many examples each has right."""
+    """How some members score.
+
+    Args:
+        loss: Sum of the normalised losses of all examples, nats.
+        right: How many examples are right.
+    """
 
     loss: Float64[np.ndarray, "P"]
     right: Int64[np.ndarray, "P"]
 
     @classmethod
     def joined(cls, parts: Sequence["Scores"]) -> "Scores":
-        """The scores of several groups of members, one after another."""
+        """The scores of several groups of members, one after another.
+
+        Args:
+            parts: The scores of each group, at least one.
+
+        Returns:
+            The scores of all of them, in order.
+        """
         return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -77,9 +89,17 @@ class TorchObjective(AbstractObjective):
 
     @classmethod
     def of(cls, net: nn.Module, examples: Examples, like: Float[Tensor, "D"]) -> "TorchObjective":
-        """The objective for members of the dtype and device of `like`.
+        """The objective of members of one dtype on one device.
 
         The path is chosen once, for a registerful of members: groups of different sizes would be rounded differently.
+
+        Args:
+            net: The net.
+            examples: What is fitted.
+            like: Parameters of the dtype and on the device that members have.
+
+        Returns:
+            The objective, its examples in that dtype and on that device.
         """
         fitting = Examples(examples.x.to(like), examples.y.to(like.device))
         evaluate = evaluator_of(net, like.expand(_REGISTER, -1), tuple(examples.x.shape[1:]))
@@ -128,7 +148,16 @@ class CompiledObjective(AbstractObjective):
 
 
 def objective_of(net: nn.Module, examples: Examples, like: Float[Tensor, "D"]) -> AbstractObjective:
-    """The fastest objective for members of the dtype and device of `like`."""
+    """The fastest objective that can score members of one dtype on one device.
+
+    Args:
+        net: The net.
+        examples: What is fitted.
+        like: Parameters of the dtype and on the device that members have.
+
+    Returns:
+        The compiled objective where it can be had, else that of PyTorch.
+    """
     stack = stack_of(net)
     if stack is None or like.dtype != torch.float32 or like.device.type != "cpu" or not native.available():
         return TorchObjective.of(net, examples, like)

@@ -45,6 +45,9 @@ class PatternRule:
         proceed: Whether the order goes on after an accepted step instead of beginning anew; a variant of ours.
         patience: Failures in a row that halve the radius, 2 D at most; None for a whole pass, as in the paper. A variant of
             ours: what fits a thousand images of CIFAR-10, where at radius 1 successes thin out without ever ending.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     radius: float = 1.0
@@ -62,6 +65,12 @@ class PatternRule:
 
     def span(self, num_parameters: int) -> int:
         """Failures in a row that halve the radius.
+
+        Args:
+            num_parameters: D, at least 1.
+
+        Returns:
+            `patience`, or 2 D where that is less or there is none.
 
         >>> PatternRule().span(10), PatternRule(patience=7).span(10), PatternRule(patience=70).span(10)
         (20, 7, 20)
@@ -137,6 +146,9 @@ def pattern_search(
         threads: Threads of the evaluation; they change no number.
         callback: Called now and then with a `Progress`; its `detail` is the `Point` where the search stands.
 
+    Returns:
+        Where the search ended, its loss and accuracy there, and its course.
+
     Raises:
         ValueError: If the start has no finite loss, or of the wrong length.
 
@@ -167,7 +179,7 @@ def pattern_search(
 def pattern_engine(
     net: nn.Module, examples: Examples, theta: Float[Tensor, "D"], *, rule: PatternRule, seed: int, stream: int
 ) -> tuple[Engine, int]:
-    """The fastest engine that can run a search from `theta`, and how many candidates it tries between two reports.
+    """The fastest engine that can run a search.
 
     Args:
         net: The net.
@@ -176,6 +188,9 @@ def pattern_engine(
         rule: How candidates are proposed and accepted.
         seed: Seed of the order, 0 to 2^64 - 1.
         stream: The stream of the seed that the order is made of.
+
+    Returns:
+        A search that has not begun, and how many candidates it tries between two reports.
     """
     stack = stack_of(net)
     if stack is not None and theta.device.type == "cpu" and native.available():

@@ -50,6 +50,12 @@ Screen = Callable[[int, int], Candidates]  # (number of the first guess, how man
 def interleaved(examples: Examples) -> Examples:
     """The same examples with one of each class first, then another of each: most guesses call everything one class.
 
+    Args:
+        examples: Any order.
+
+    Returns:
+        All of them, in another order.
+
     >>> interleaved(Examples(torch.arange(4.0), torch.tensor([0, 0, 0, 1]))).y
     tensor([0, 1, 0, 0])
     """
@@ -62,7 +68,19 @@ def interleaved(examples: Examples) -> Examples:
 def screen_of(
     net: nn.Module, examples: Examples, prior: AbstractPrior, *, seed: int, loss_below: float, device: str
 ) -> Screen:
-    """The fastest screen that can run: compiled for a stack with a box prior on the CPU, else in PyTorch."""
+    """The fastest screen that can run: compiled for a stack with a box prior on the CPU, else in PyTorch.
+
+    Args:
+        net: The net.
+        examples: What is fitted, `interleaved`, on the device.
+        prior: What is guessed from.
+        seed: Seed of the guesses.
+        loss_below: The largest normalised loss that is looked for, nats per example.
+        device: Where members are evaluated.
+
+    Returns:
+        The screen: the guesses of a range that could be solutions.
+    """
     stack = stack_of(net)
     if stack is not None and isinstance(prior, AbstractBox) and device == "cpu" and native.available():
         return _compiled_screen(net, stack, examples, prior, seed=seed, loss_below=loss_below)
@@ -128,6 +146,13 @@ def _batched_screen(
 
 def stages(total: int, *, first: int) -> list[slice]:
     """Slices of `first`, `first`, 2 `first`, 4 `first`, ... that cover `total`: most members fail at the first few.
+
+    Args:
+        total: How much there is, at least 1.
+        first: Length of the first two slices, at least 1.
+
+    Returns:
+        Slices that cover 0 .. total - 1, in order.
 
     >>> stages(7, first=2)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 7, None)]

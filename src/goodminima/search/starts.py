@@ -24,6 +24,17 @@ def drawn_start(
 ) -> Float[Tensor, "D"]:
     """The start of a search: draw number `member` of `seed`, or the given one.
 
+    Args:
+        net: The net.
+        prior: What the start is drawn from.
+        seed: Seed of the draw.
+        member: Number of the draw.
+        device: Where the start is put.
+        start: The start itself, in place of a draw.
+
+    Returns:
+        The start, float32: a copy.
+
     Raises:
         ValueError: If the given start has not as many numbers as the net has parameters.
     """

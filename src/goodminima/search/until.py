@@ -17,6 +17,9 @@ class Until:
         candidates: So many candidates tried: a budget.
         radius_below: A step size under this: the search is stuck, for float32 hardly moves any more.
 
+    Raises:
+        ValueError: If a number is out of range.
+
     >>> Until(fitted=False, steps=3000)
     Until(fitted=False, loss_below=-inf, steps=3000, candidates=None, radius_below=5.960464477539063e-08)
     """

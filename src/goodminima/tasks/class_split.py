@@ -66,6 +66,9 @@ def base_and_novel(images: ImageData, data: str | Path) -> ImageData:
         images: What `load_images(data)` gave.
         data: A name or a folder.
 
+    Returns:
+        The images of the base classes as `train`, of the novel ones as `test`.
+
     Raises:
         DataError: If none of these tells, or a split file does not fit the data.
 
@@ -95,6 +98,12 @@ def base_and_novel(images: ImageData, data: str | Path) -> ImageData:
 
 def images_per_class(labels: Int[Tensor, "N"]) -> str:
     """How many classes there are, with how many images each, for a reader.
+
+    Args:
+        labels: The class of each image, at least one.
+
+    Returns:
+        A phrase for a message.
 
     >>> images_per_class(torch.tensor([0, 0, 4, 4, 4]))
     '2 classes of 2 to 3 images'

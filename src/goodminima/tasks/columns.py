@@ -18,7 +18,12 @@ _LABEL_NAMES = ("class", "target", "y")  # besides every name that contains `lab
 
 
 class Columns(NamedTuple):
-    """The columns in which images and labels were found."""
+    """The columns in which images and labels were found.
+
+    Args:
+        image: Name of the column with images.
+        label: Name of the column with labels.
+    """
 
     image: str
     label: str
@@ -33,6 +38,9 @@ def find_columns(features: "Features", data: str) -> Columns:
     Args:
         features: The type of every column.
         data: What error messages call the data set.
+
+    Returns:
+        The names of the two columns.
 
     Raises:
         DataError: If there is no such column, or no telling which.
@@ -59,7 +67,15 @@ def find_columns(features: "Features", data: str) -> Columns:
 
 
 def read_labels(splits: "Sequence[Dataset]", column: str, data: str) -> tuple[list[Int[Tensor, "N"]], tuple[str, ...]]:
-    """The labels of each split, from 0, and the class names: those of the column's type, or else its values.
+    """The labels of each split, and the class names: those of the column's type, or else its values.
+
+    Args:
+        splits: The splits, at least one.
+        column: The column that holds labels.
+        data: What error messages call the data set.
+
+    Returns:
+        Labels from 0 to C - 1 of each split, int64; C class names.
 
     Raises:
         DataError: If an example has no label.

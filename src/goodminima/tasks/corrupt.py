@@ -14,6 +14,12 @@ def with_random_labels(examples: Examples, *, num_classes: int, seed: int) -> Ex
         num_classes: Number of classes, at least 2.
         seed: At least 0.
 
+    Returns:
+        As many examples, with the very same inputs.
+
+    Raises:
+        ValueError: If there are fewer than two classes.
+
     Reference: Zhang et al. 2017, section 2.1.
 
     >>> wedge = Examples(torch.zeros(1000, 2), torch.zeros(1000, dtype=torch.int64))

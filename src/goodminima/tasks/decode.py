@@ -39,6 +39,9 @@ def decode(splits: "DatasetDict", *, data: str, name: str, origin: str) -> Image
         name: Short name.
         origin: Where it came from; the columns are added to it.
 
+    Returns:
+        All images, (N, C, H, W), uint8.
+
     Raises:
         DataError: If a split or a column is missing, an image cannot be used, or an example has no label.
     """

@@ -64,6 +64,9 @@ def draw_episodes(
         queries: Images a class to answer.
         seed: At least 0.
 
+    Returns:
+        E episodes as rows of the images: S = W shots to learn from and Q = W queries to answer, each.
+
     Raises:
         DataError: If there are too few classes, or too few images of a class.
         ValueError: If a number is too small.

@@ -24,8 +24,12 @@ def with_extra(images: ImageData, *, num_train: int, num_extra: int, num_test: i
         num_test: Test images.
         seed: At least 0. With one seed larger numbers only add test images and extra ones after the others.
 
+    Returns:
+        A task with inputs (N, C, H, W) and an `extra`.
+
     Raises:
         DataError: If there are too few images.
+        ValueError: If a number is below 1.
 
     >>> from goodminima.tasks.images import load_images
     >>> task = with_extra(load_images("digits"), num_train=100, num_extra=300, num_test=50, seed=0)

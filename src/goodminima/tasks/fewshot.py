@@ -81,7 +81,16 @@ def class_task(images: ImageData, *, classes: Sequence[int], per_class: int, see
 
 
 def full_task(images: ImageData) -> Task:
-    """All classes with all their images, as float32: four bytes a pixel, made when this is called."""
+    """All classes with all their images.
+
+    Args:
+        images: Where images come from.
+
+    Returns:
+        A task with inputs (N, C, H, W), float32.
+
+    Cost: four bytes a pixel, made when this is called.
+    """
     return Task(
         train=Examples(images.standardised(images.train_x), images.train_y),
         test=Examples(images.standardised(images.test_x), images.test_y),

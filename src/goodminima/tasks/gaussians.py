@@ -60,6 +60,12 @@ def with_noisy_copies(examples: Examples, *, copies: int, std: float, seed: int)
         std: Standard deviation of the noise, in units of the inputs.
         seed: At least 0.
 
+    Returns:
+        (copies + 1) N examples: first the N themselves, then a copy of all after another.
+
+    Raises:
+        ValueError: If `copies` or `std` is out of range.
+
     >>> points = Examples(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
     >>> with_noisy_copies(points, copies=2, std=0.5, seed=0).y.tolist()
     [0, 1, 1, 0, 1, 1, 0, 1, 1]
@@ -76,6 +82,15 @@ def largest_margin(examples: Examples) -> float:
 
     Half of the least distance between points of different classes: no boundary does better, and the one half way between
     each point and the nearest of another class does as well.
+
+    Args:
+        examples: Points of two classes or more.
+
+    Returns:
+        The distance, in units of the inputs.
+
+    Raises:
+        ValueError: If all points are of one class.
 
     >>> largest_margin(Examples(torch.tensor([[0.0, 0.0], [0.0, 5.0], [3.0, 4.0]]), torch.tensor([0, 0, 1])))
     1.5811388300841898

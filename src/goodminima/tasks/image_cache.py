@@ -12,7 +12,14 @@ _TENSORS = ("train_x", "train_y", "test_x", "test_y")
 
 
 def read_images(file: Path) -> ImageData | None:
-    """The images in `file`, mapped, not copied; None where there is no file or none that can be read."""
+    """Reads a file that `write_images` made; images are mapped, not copied.
+
+    Args:
+        file: The safetensors file.
+
+    Returns:
+        The images; None where there is no file that can be read.
+    """
     stored = read_tensors(file)
     if stored is None:
         return None
@@ -26,6 +33,11 @@ def read_images(file: Path) -> ImageData | None:
 
 
 def write_images(file: Path, images: ImageData) -> None:
-    """Keeps `images` in `file`, whole or not at all; where the folder cannot be written, it only says so."""
+    """Keeps images, whole or not at all; where the folder cannot be written, a warning is logged.
+
+    Args:
+        file: The safetensors file.
+        images: What it is to hold.
+    """
     facts = {"class_names": images.class_names, "name": images.name, "origin": images.origin}
     write_tensors(file, {key: getattr(images, key) for key in _TENSORS}, facts)

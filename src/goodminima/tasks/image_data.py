@@ -14,7 +14,12 @@ class DataError(ValueError):
 
 
 class ChannelStatistics(NamedTuple):
-    """Mean and standard deviation of every channel, of pixels scaled to [0, 1]."""
+    """Statistics of pixels scaled to [0, 1].
+
+    Args:
+        mean: Mean of each channel.
+        std: Standard deviation of each channel.
+    """
 
     mean: Float[Tensor, "C"]
     std: Float[Tensor, "C"]
@@ -74,9 +79,15 @@ class ImageData:
         return ChannelStatistics(mean, variance.sqrt())
 
     def standardised(self, pixels: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """These pixels in float32, scaled to [0, 1], less the train split's mean, over its standard deviation.
+        """Pixels scaled to [0, 1], less the train split's mean, over its standard deviation, per channel.
 
         A channel that is constant over the train split is only centred.
+
+        Args:
+            pixels: Pixels from 0 to 255.
+
+        Returns:
+            As many pixels, float32.
         """
         mean, std = (statistic.float()[:, None, None] for statistic in self.statistics)
         return pixels.float().div_(255).sub_(mean).div_(torch.where(std > 0, std, 1.0))

@@ -27,6 +27,9 @@ def load_images(data: str | Path) -> ImageData:
             `train/<class>/<image>` and `test/<class>/<image>`. A known name goes before a folder of that name: write
             `./mnist` for the folder.
 
+    Returns:
+        All train and test images, (N, C, H, W), uint8, with their labels. Shared: do not write into them.
+
     Raises:
         DataError: If there are no such images, or they cannot be used. One line that names the thing and the cure.
 

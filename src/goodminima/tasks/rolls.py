@@ -30,6 +30,9 @@ class FreshRolls:
         num_points: Points a step, even: half of each class.
         noise: Standard deviation of the noise along each axis.
 
+    Raises:
+        ValueError: If an argument is out of its range.
+
     >>> draw = FreshRolls(seed=0, num_points=6)
     >>> bool((draw(3).x == draw(3).x).all()), bool((draw(3).x == draw(4).x).any())
     (True, False)

@@ -72,6 +72,12 @@ def slab_boundary(kind: Boundary) -> Float[Tensor, "K 2"]:
 
     The zig-zag's corners are the heights of the slabs' middles; between them it rises at 45 degrees, left and right in turn.
 
+    Args:
+        kind: "linear" or "zig-zag".
+
+    Returns:
+        K corners (x, y), 2 of the straight one, a corner per slab of the other.
+
     Raises:
         ValueError: If there is no such boundary.
 

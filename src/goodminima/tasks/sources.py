@@ -67,7 +67,13 @@ class Source:
 
 
 def locate(data: str) -> Source:
-    """What `data` means: a known name, a folder, or `owner/name` on the hub, in this order.
+    """Finds what a name means: a known data set, a folder, or `owner/name` on the hub, in this order.
+
+    Args:
+        data: The name; a configuration may follow after a colon.
+
+    Returns:
+        The data set, not yet opened.
 
     Raises:
         DataError: If it is none of these.
@@ -100,6 +106,12 @@ def opened(source: Source) -> "Iterator[DatasetDict]":
 
     What `datasets` prepares from a folder goes to a temporary one and is gone afterwards, however that ends: the
     decoded images are kept by `cache`, and a second copy would serve nobody. What it downloads stays in its own cache.
+
+    Args:
+        source: The data set.
+
+    Yields:
+        Its splits by name.
 
     Raises:
         DataError: If there is no such data set, it cannot be reached, or `datasets` cannot read it.

@@ -16,6 +16,9 @@ class Examples:
     Args:
         x: Inputs, floating-point (float32 wherever nets are), first axis the examples.
         y: Labels, int64, from 0 to `num_classes - 1`.
+
+    Raises:
+        ValueError: If there are not as many labels as inputs, or one is of another dtype.
     """
 
     x: Float[Tensor, "N ..."]
@@ -33,7 +36,14 @@ class Examples:
         return len(self.y)
 
     def to(self, device: str) -> "Examples":
-        """The same examples on another device."""
+        """The same examples on another device.
+
+        Args:
+            device: "cpu", "cuda", ...
+
+        Returns:
+            Examples there; tensors that are there already are shared.
+        """
         return Examples(self.x.to(device), self.y.to(device))
 
 
@@ -59,7 +69,14 @@ class Task:
     extra: Examples | None = None
 
     def to(self, device: str) -> "Task":
-        """The same task on another device."""
+        """The same task on another device.
+
+        Args:
+            device: "cpu", "cuda", ...
+
+        Returns:
+            A task there; tensors that are there already are shared.
+        """
         extra = None if self.extra is None else self.extra.to(device)
         return Task(
             train=self.train.to(device),
@@ -75,5 +92,12 @@ Data = Task | Examples
 
 
 def train_examples(data: Data) -> Examples:
-    """What is learned from: of a task, its `train`."""
+    """What is learned from.
+
+    Args:
+        data: Examples, or a task.
+
+    Returns:
+        The examples themselves; of a task, its `train`.
+    """
     return data.train if isinstance(data, Task) else data

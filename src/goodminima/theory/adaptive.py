@@ -26,7 +26,19 @@ def adagrad(
     tolerance: float = 1e-13,
     max_steps: int = 100_000,
 ) -> MirrorRun:
-    """AdaGrad on |A w - b|^2 / 2 from w = 0: w <- w - step g / sqrt(G), where G, at first `initial`, sums g^2."""
+    """AdaGrad on |A w - b|^2 / 2 from w = 0: w <- w - step g / sqrt(G), where G, at first `initial`, sums g^2.
+
+    Args:
+        a: Rows of A.
+        b: Right-hand sides.
+        step: Step size.
+        initial: What G is at first, above 0.
+        tolerance: Ends once the largest |A w - b| is at most this, relative to the largest |b|.
+        max_steps: Most steps.
+
+    Returns:
+        Where it ended, after how many steps, and the relative residual there.
+    """
     w, squares, miss, steps = np.zeros(a.shape[1]), np.full(a.shape[1], initial), -b, 0
     while steps < max_steps and relative(miss, b) > tolerance:
         gradient = miss @ a
@@ -50,7 +62,7 @@ def adam_path(
     """Adam on the exponential loss of separable data from w = 0, with steps step / sqrt(t + 1), at given numbers of steps.
 
     Gradients shrink to e^-1000 and less. Both moments are kept relative to the loss of their step, and epsilon is divided
-    by it, so that nothing underflows and every digit is Adam's.
+    by it, so that nothing underflows and every digit is Adam's. Bias correction is on, as in common use.
 
     Args:
         z: (n, d) rows y_i x_i.
@@ -61,7 +73,8 @@ def adam_path(
         beta2: Decay of the second moment.
         callback: Called now and then with a `Progress` in steps.
 
-    Bias correction is on, as in common use.
+    Returns:
+        w at each of the times.
     """
     state = np.zeros((3, z.shape[1]))  # w, and the moments m and v relative to the loss and its square
     scale = np.zeros(1)  # log loss that they are relative to

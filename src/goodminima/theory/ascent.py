@@ -21,7 +21,15 @@ LARGEST_MOVE = 0.05
 
 @njit(cache=True, nogil=True)
 def softmin(q: np.ndarray, p: np.ndarray) -> float:
-    """Writes softmax(-q) into p; returns -log sum_i exp(-q_i), of any size."""
+    """-log sum_i exp(-q_i), of any size, and the weights softmax(-q).
+
+    Args:
+        q: (n,) margins, n at least 1.
+        p: (n,) what the weights are written into.
+
+    Returns:
+        -log sum_i exp(-q_i).
+    """
     low = q[0]
     for i in range(1, len(q)):
         low = min(low, q[i])
@@ -36,12 +44,26 @@ def softmin(q: np.ndarray, p: np.ndarray) -> float:
 
 @njit(cache=True, nogil=True)
 def fitting_step(steepest: float, rho: float) -> float:
-    """The step on -log L where max_i |grad q_i|^2 is at most `steepest` and the weights have norm `rho`."""
+    """The step on -log L that fits the place.
+
+    Args:
+        steepest: What max_i |grad q_i|^2 is at most there, above 0.
+        rho: Norm of the weights.
+
+    Returns:
+        The step size.
+    """
     return min(STEP / steepest, LARGEST_MOVE * rho / math.sqrt(steepest))
 
 
 def minus_log_loss(q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch"]:
-    """-log sum_i exp(-q_i).
+    """-log sum_i exp(-q_i), where the loss itself would underflow.
+
+    Args:
+        q: Margins of n examples.
+
+    Returns:
+        A number for each batch of margins.
 
     >>> minus_log_loss(np.array([2000.0, 2000.0])).round(6).item()
     1999.306853

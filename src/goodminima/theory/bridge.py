@@ -27,12 +27,25 @@ ACTIVE = 1e-3
 
 
 def half_spectrum(signal: Float[np.ndarray, "*batch d"]) -> Complex[np.ndarray, "*batch k"]:
-    """The unitary Fourier transform of real signals: frequencies 0 to d/2; those above are their conjugates."""
+    """The unitary Fourier transform of real signals: frequencies 0 to d/2; those above are their conjugates.
+
+    Args:
+        signal: Real signals of length d.
+
+    Returns:
+        k = d // 2 + 1 amplitudes of each signal.
+    """
     return np.fft.rfft(signal, norm="ortho")
 
 
 def multiplicity(d: int) -> Float[np.ndarray, "k"]:
     """How many of the d frequencies each of the half spectrum stands for.
+
+    Args:
+        d: Length of a signal, at least 1.
+
+    Returns:
+        1 or 2 for each of k = d // 2 + 1 frequencies.
 
     >>> multiplicity(6).tolist(), multiplicity(5).tolist()
     ([1.0, 2.0, 2.0, 1.0], [1.0, 2.0, 2.0])
@@ -47,7 +60,15 @@ def multiplicity(d: int) -> Float[np.ndarray, "k"]:
 def penalty(
     z: Float[np.ndarray, "n d"], beta: Float[np.ndarray, "*batch d"], *, power: float
 ) -> Float[np.ndarray, "*batch"]:
-    """R of beta scaled to a least margin of 1: what is minimised; infinite where a row is misclassified.
+    """R of beta scaled to a least margin of 1: what is minimised.
+
+    Args:
+        z: Rows y_i x_i.
+        beta: Predictors.
+        power: The exponent of the amplitudes, above 0.
+
+    Returns:
+        R for each predictor; infinite where a row is misclassified.
 
     >>> penalty(np.array([[2.0, 0.0]]), np.array([3.0, 0.0]), power=1.0).round(12).item()
     0.707106781187
@@ -77,8 +98,15 @@ class LeastSpectrum:
 def least_spectrum(z: Float[np.ndarray, "n d"]) -> LeastSpectrum:
     """The beta of least sum_k |beta^_k| with <z_i, beta> >= 1, by a conic solver.
 
+    Args:
+        z: Rows y_i x_i, separable.
+
+    Returns:
+        That beta, the sum of its amplitudes, and a lower bound of it that proves how near it is to the least.
+
     Raises:
         ModuleNotFoundError: If the conic solver is not installed.
+        ValueError: If no beta has such margins.
 
     >>> found = least_spectrum(np.array([[2.0, 0.0]]))
     >>> round(found.value, 8), round(found.bound, 8)
@@ -131,6 +159,12 @@ def planted_spectrum(seed: int, *, n: int = 12, d: int = 16) -> PlantedSpectrum:
         n: Number of rows, at least 7.
         d: Length of the signals, at least 7.
 
+    Returns:
+        The rows y_i x_i, and the beta that is optimal for them.
+
+    Raises:
+        ValueError: If `n` or `d` is below 7.
+
     >>> data = planted_spectrum(0)
     >>> round(penalty(data.z, data.beta, power=1.0).item(), 12), (data.z @ data.beta).round(12)[:5].tolist()
     (1.0, [1.0, 1.0, 1.0, 1.0, 1.0])
@@ -175,6 +209,14 @@ class Stationarity:
 def stationarity(z: Float[np.ndarray, "n d"], beta: Float[np.ndarray, "d"], *, power: float) -> Stationarity:
     """The KKT residual of beta, by non-negative least squares.
 
+    Args:
+        z: Rows y_i x_i.
+        beta: A predictor with a positive margin.
+        power: The exponent of the amplitudes, above 0.
+
+    Returns:
+        The residual, relative to the gradient; how many equations it is of; how many rows are at the margin.
+
     >>> stationarity(np.array([[2.0, 0.0]]), np.array([3.0, 0.0]), power=2 / 3).residual < 1e-15
     True
     """
@@ -193,6 +235,14 @@ def nearby_stationary_point(
 
     Training reaches it like a power of 1 / margin only; this is where it goes. Newton's method finds the point for rows held
     at the margin; a row whose multiplier is negative is let go, one whose margin falls below 1 is held.
+
+    Args:
+        z: Rows y_i x_i.
+        beta: A predictor near the point.
+        power: The exponent of the amplitudes, above 0.
+
+    Returns:
+        The stationary point, scaled to a least margin of 1.
 
     Raises:
         RuntimeError: If that does not settle: beta was not near a stationary point.

@@ -21,6 +21,9 @@ _CONIC_TOLERANCE = 1e-9  # of some draws the solver cannot reach 1e-10, and warn
 def import_cvxpy() -> ModuleType:
     """The convex solver's package, an optional extra.
 
+    Returns:
+        The module `cvxpy`.
+
     Raises:
         ModuleNotFoundError: If it is not installed; the message says how to install it.
     """
@@ -68,7 +71,15 @@ class MaxMargin:
 def margin(
     z: Float[np.ndarray, "n d"], w: Float[np.ndarray, "*batch d"], *, p: float = 2.0
 ) -> Float[np.ndarray, "*batch"]:
-    """min_i <z_i, w> / ||w||_p, for each w of a batch.
+    """The margin min_i <z_i, w> / ||w||_p.
+
+    Args:
+        z: Rows y_i x_i.
+        w: Weight vectors, none of them 0.
+        p: The norm, at least 1, infinity included.
+
+    Returns:
+        The margin of each weight vector.
 
     >>> margin(np.eye(2), np.array([3.0, 4.0])).item()
     0.6
@@ -77,7 +88,16 @@ def margin(
 
 
 def dual_exponent(p: float) -> float:
-    """q with 1/p + 1/q = 1.
+    """The exponent q of the dual norm, 1/p + 1/q = 1.
+
+    Args:
+        p: At least 1, infinity included.
+
+    Returns:
+        q, at least 1, infinity included.
+
+    Raises:
+        ValueError: If p is below 1.
 
     >>> [dual_exponent(p) for p in (1, 1.5, 2, math.inf)]
     [inf, 3.0, 2.0, 1.0]

@@ -38,6 +38,9 @@ def planted(seed: int, *, n: int, d: int, spread: float = 2.0) -> Planted:
         d: Dimension, at least 2.
         spread: Above 0: sum_i a_i v_i v_i^T is this times the identity.
 
+    Returns:
+        The rows, the direction of maximum margin, and the weights a_i of the support vectors.
+
     Raises:
         ValueError: If an argument is out of its range.
 
@@ -68,6 +71,14 @@ def _whitened(v: Float[np.ndarray, "k m"], weights: Float[np.ndarray, "k"]) -> F
 
 def teacher(seed: int, *, n: int, d: int) -> Float[np.ndarray, "n d"]:
     """Rows y_i x_i of standard normal x_i, labelled by a random direction: separable, with nothing else arranged.
+
+    Args:
+        seed: At least 0.
+        n: Number of rows.
+        d: Dimension.
+
+    Returns:
+        The rows.
 
     >>> teacher(0, n=5, d=3).shape
     (5, 3)

@@ -51,6 +51,9 @@ def classification_flow(z: Float[np.ndarray, "n d"], *, alpha: float, levels: Fl
         alpha: Start, above 0.
         levels: Increasing; alpha^2 x above -log n, where the flow starts.
 
+    Returns:
+        Where the flow is at each of the levels.
+
     Raises:
         ValueError: If alpha is not positive, or the levels are not increasing and ahead of the start.
         RuntimeError: If a level is not reached: the rows are not separable, or the integrator stopped.
@@ -112,6 +115,16 @@ def descend_to(
     """The same by the book: gradient descent on u and v, steps of `step` / loss, until log(1/loss) = alpha^2 `level`.
 
     Slow, and only for losses that are floating-point numbers; it is what the flow in dual coordinates is held against.
+
+    Args:
+        z: Rows y_i x_i, separable.
+        alpha: Start, above 0.
+        level: x, where to end.
+        step: Step size, times the loss.
+        max_steps: Most steps.
+
+    Returns:
+        w = u^2 - v^2 at the end.
 
     Raises:
         RuntimeError: If `max_steps` did not get there.

@@ -51,7 +51,16 @@ class Sparse:
 
 
 def sparse(seed: int, *, n: int, d: int, nonzero: int) -> Sparse:
-    """Draws inputs and teacher.
+    """Draws inputs and a sparse teacher.
+
+    Args:
+        seed: At least 0.
+        n: Number of inputs.
+        d: Dimension.
+        nonzero: How many of the teacher's entries are -1 or 1, the first ones; the others are 0.
+
+    Returns:
+        Normal inputs and the teacher.
 
     >>> np.abs(sparse(0, n=3, d=5, nonzero=2).teacher).tolist()
     [1.0, 1.0, 0.0, 0.0, 0.0]
@@ -105,6 +114,14 @@ def sharpness(x: Float[np.ndarray, "n d"], w: Float[np.ndarray, "d"], *, alpha: 
 
     It is 2 / n times that of X diag(u^2 + v^2) X^T, and u^2 + v^2 = sqrt(w^2 + 4 alpha^4).
 
+    Args:
+        x: Inputs.
+        w: An interpolating predictor.
+        alpha: Start of u and v, above 0.
+
+    Returns:
+        The largest eigenvalue.
+
     >>> sharpness(np.array([[1.0, 0.0]]), np.array([6.0, 0.0]), alpha=2.0)
     20.0
     """
@@ -132,6 +149,9 @@ def gradient_descent(
         max_steps: Most steps taken.
         tolerance: Stops once every |<x_i, w> - y_i| is at most this.
         callback: Called now and then with a `Progress` in steps.
+
+    Returns:
+        u and v at the end, the steps taken, and the largest residual.
 
     Raises:
         ValueError: If alpha or step is not positive.
@@ -202,9 +222,26 @@ def stochastic_descent(
     tolerance: float = 1e-10,
     callback: Callback = no_callback,
 ) -> Fitted:
-    """The same with one example a step, drawn with replacement; arguments as in `gradient_descent`.
+    """The same with one example a step, drawn with replacement.
 
     The loss of all examples is summed on the way, so that `Fitted.loss_integral` tells how much noise there was.
+
+    Args:
+        x: Inputs.
+        y: Targets.
+        alpha: Start, above 0.
+        step: eta.
+        max_steps: Most steps taken.
+        seed: Of the order of the examples, at least 0.
+        tolerance: Stops once every |<x_i, w> - y_i| is at most this.
+        callback: Called now and then with a `Progress` in steps.
+
+    Returns:
+        u and v at the end, the steps taken, the largest residual, and the integral of the loss.
+
+    Raises:
+        ValueError: If alpha or step is not positive.
+        FloatingPointError: If the step is too long and u or v ran off.
 
     Cost: n d multiplications a step, nearly all of it for that sum.
     """
@@ -253,6 +290,15 @@ def predicted_alpha(x: Float[np.ndarray, "n d"], *, alpha: float, step: float, l
 
     alpha_j = alpha exp(-2 eta H_jj int L dt) with H = X^T X / n: small steps, noise as large as the loss says.
 
+    Args:
+        x: Inputs.
+        alpha: Where it did start.
+        step: eta.
+        loss_integral: The integral of the loss over time, of `stochastic_descent`.
+
+    Returns:
+        The alpha, at most the one it started from.
+
     Reference: Pesme, Pillaud-Vivien and Flammarion 2021, Theorem 1.
 
     >>> predicted_alpha(np.eye(2), alpha=1.0, step=0.5, loss_integral=0.0)
@@ -263,6 +309,14 @@ def predicted_alpha(x: Float[np.ndarray, "n d"], *, alpha: float, step: float, l
 
 def gradient_flow(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n"], *, alpha: float) -> Float[np.ndarray, "d"]:
     """w where the gradient flow of the same loss ends, followed in h with u = alpha exp(-h) and v = alpha exp(h).
+
+    Args:
+        x: Inputs.
+        y: Targets.
+        alpha: Start, above 0.
+
+    Returns:
+        w at the end.
 
     Raises:
         RuntimeError: If the integrator stops before every residual is within 1e-10 of the largest target.

@@ -24,6 +24,9 @@ class GaussianPopulation:
         variances: (d,) of the entries, above 0.
         teacher: (d,) labels are the signs of <x, teacher>.
         margin: Only inputs with |<x, teacher>| above this occur, in standard deviations of <x, teacher>; 0 or more.
+
+    Raises:
+        ValueError: If a number is out of range, or there are not as many variances as teacher entries.
     """
 
     variances: Float[np.ndarray, "d"]
@@ -40,7 +43,16 @@ class GaussianPopulation:
             raise ValueError(f"GaussianPopulation.margin must be at least 0, got {self.margin}")
 
     def draw(self, seed: int, *, n: int, flipped: float = 0.0) -> Float[np.ndarray, "n d"]:
-        """n rows y_i x_i; each label is the wrong one with probability `flipped`."""
+        """Draws labelled inputs.
+
+        Args:
+            seed: At least 0.
+            n: Number of rows.
+            flipped: Probability that a label is the wrong one, in [0, 1].
+
+        Returns:
+            Rows y_i x_i.
+        """
         rng = np.random.default_rng(seed)
         x = rng.standard_normal((n, len(self.teacher)))
         unit = np.sqrt(self.variances) * self.teacher
@@ -56,6 +68,12 @@ class GaussianPopulation:
 
         With c the correlation of <x, w> and <x, teacher> and m the margin it is 1/2 - T(m, c / sqrt(1 - c^2)) / Phi(-m),
         T being Owen's function; without a margin, the angle over pi.
+
+        Args:
+            w: Predictors.
+
+        Returns:
+            The probability for each predictor.
 
         >>> plane = GaussianPopulation(variances=np.ones(2), teacher=np.array([1.0, 0.0]), margin=0.0)
         >>> plane.error(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [-1.0, 0.0]])).tolist()
@@ -76,6 +94,13 @@ def loud_nuisance(seed: int, *, margin: float = 0.75) -> GaussianPopulation:
 
     The teacher is a random direction of the informative ones. The loud entries rule the first steps of gradient descent,
     the quiet ones are room enough to fit flipped labels in.
+
+    Args:
+        seed: Of the teacher, at least 0.
+        margin: As in `GaussianPopulation`.
+
+    Returns:
+        The population, of 120 entries.
     """
     teacher = np.zeros(120)
     teacher[:10] = np.random.default_rng(seed).standard_normal(10)

@@ -8,7 +8,17 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def pull(z: np.ndarray, w: np.ndarray, p: np.ndarray, g: np.ndarray) -> float:
-    """Fills g (d,) with -grad L / L, the mean of the rows under the weights p (n,) = softmax(-Zw); returns log L."""
+    """The pull -grad L / L, the mean of the rows under the weights softmax(-Zw), and the loss.
+
+    Args:
+        z: (n, d) rows.
+        w: (d,) the predictor.
+        p: (n,) what the weights are written into.
+        g: (d,) what the pull is written into.
+
+    Returns:
+        log L.
+    """
     n, d = z.shape
     least = math.inf
     for i in range(n):

@@ -27,6 +27,14 @@ _ROUNDS = 1000
 def xor_on_sphere(seed: int, *, n: int = 12, d: int = 4) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "n"]]:
     """Inputs uniform on the unit sphere, labelled by the sign of x_1 x_2: even in x, so no linear predictor knows it.
 
+    Args:
+        seed: At least 0.
+        n: Number of inputs.
+        d: Dimension, at least 2.
+
+    Returns:
+        Inputs, and labels -1 or 1.
+
     >>> x, y = xor_on_sphere(0)
     >>> x.shape, np.linalg.norm(x, axis=1).round(12).tolist() == [1.0] * 12
     ((12, 4), True)
@@ -63,6 +71,14 @@ def conditions(net: TwoLayer, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, 
     Scaled to min q = 1, lambda_i = p_i q_min^(1 - 2 / L) ||theta|| / ||grad log(loss)||, so that theta and
     sum_i lambda_i grad q_i have the same length: what is missing is the chord between their directions.
 
+    Args:
+        net: The network.
+        x: Inputs.
+        y: Labels, -1 or 1.
+
+    Returns:
+        How far each of the conditions is from holding, with the loss and the smoothed margin.
+
     Differs from paper: epsilon is relative to ||theta||.
 
     Reference: Lyu and Li 2020, definition of an approximate KKT point.
@@ -82,7 +98,14 @@ def conditions(net: TwoLayer, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, 
 
 
 def chord(u: Float[np.ndarray, "*shape"], v: Float[np.ndarray, "*shape"]) -> float:
-    """The distance of u / ||u|| from v / ||v||, sqrt(2 - 2 cos(u, v)) without its loss of digits.
+    """The distance between two directions, sqrt(2 - 2 cos(u, v)) without its loss of digits.
+
+    Args:
+        u: Not 0.
+        v: Not 0, of the same shape.
+
+    Returns:
+        The distance of u / ||u|| from v / ||v||, 0 to 2.
 
     >>> round(chord(np.array([1.0, 0.0]), np.array([0.0, 7.0])) ** 2, 12)
     2.0
@@ -123,6 +146,9 @@ def clarke_residual(
         kink: A neuron is at the kink for an example where |<w_j, x_i>| is below this times ||w_j|| ||x_i||.
         slack: Complementary slackness: multipliers only where q_i is at most (1 + slack) times the smallest, or anywhere
             while an example is on the wrong side.
+
+    Returns:
+        The least residual, the multipliers that give it, and where the network is at a kink.
     """
     q, pre = y * net(x), x @ net.hidden
     kinks = np.abs(pre) < kink * np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(net.hidden, axis=0)

@@ -18,7 +18,14 @@ _ACCURATE = 1e-9  # largest violation of a constraint, relative to the largest r
 
 
 def hypentropy(w: Float[np.ndarray, "*batch d"], *, scale: ArrayLike) -> Float[np.ndarray, "*batch"]:
-    """phi_b(w) with b = `scale`, one number or one per coordinate.
+    """The hypentropy phi_b(w).
+
+    Args:
+        w: Vectors.
+        scale: b above 0, one number or one a coordinate.
+
+    Returns:
+        phi_b of each vector.
 
     >>> hypentropy(np.array([0.0, 0.0]), scale=0.5).item()
     -1.0
@@ -41,6 +48,9 @@ def least_hypentropy(
         y: Their right-hand sides.
         scale: b above 0, one number or (d,).
         at_least: Inequalities instead of equations.
+
+    Returns:
+        That w.
 
     Raises:
         ValueError: If a scale is not positive.
@@ -75,6 +85,13 @@ def least_l1(a: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n"]) -> Float[np
     """The w of least l1 norm with <a_i, w> = y_i, where the least hypentropy goes as its scale tends to 0.
 
     A linear programme in u, v >= 0, w = u - v.
+
+    Args:
+        a: Rows of the equations.
+        y: Their right-hand sides.
+
+    Returns:
+        That w; where there are several, a vertex.
 
     Raises:
         RuntimeError: If the equations cannot be met.

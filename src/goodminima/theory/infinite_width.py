@@ -50,7 +50,13 @@ class VariationMargin:
 
 
 def variation_norm(net: TwoLayer) -> float:
-    """sum_j |a_j| ||w_j||.
+    """The variation norm sum_j |a_j| ||w_j|| of a network.
+
+    Args:
+        net: The network.
+
+    Returns:
+        The norm.
 
     >>> variation_norm(TwoLayer(theta=np.array([[3.0, 0.0], [4.0, 1.0], [-1.0, 2.0]])))
     7.0
@@ -59,7 +65,16 @@ def variation_norm(net: TwoLayer) -> float:
 
 
 def variation_margin_of(net: TwoLayer, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n"]) -> float:
-    """The F1 margin that a network has."""
+    """The F1 margin min_i y_i f(x_i) / variation norm that a network has.
+
+    Args:
+        net: The network.
+        x: Inputs.
+        y: Labels, -1 or 1.
+
+    Returns:
+        The margin; negative where an example is on the wrong side.
+    """
     return float((y * net(x)).min()) / variation_norm(net)
 
 
@@ -73,10 +88,13 @@ def max_variation_margin(
         y: Labels, -1 or 1.
         neurons: Directions of the first programme.
 
-    Cost: a few programmes of 2 `neurons` unknowns, together 0.2 s for 10 points and 1,000 neurons.
+    Returns:
+        The margin, a network that has it, and a gap to what can be proved to be the most.
 
     Raises:
         ValueError: If the points are not in the plane, or no network has a positive margin.
+
+    Cost: a few programmes of 2 `neurons` unknowns, together 0.2 s for 10 points and 1,000 neurons.
     """
     if x.shape[1] != 2:
         raise ValueError(f"max_variation_margin: needs points in the plane, got {x.shape[1]} coordinates")
@@ -92,6 +110,12 @@ def max_variation_margin(
 
 def circle(neurons: int) -> Float[np.ndarray, "2 neurons"]:
     """Evenly spaced directions in the plane, one in each column.
+
+    Args:
+        neurons: How many.
+
+    Returns:
+        Unit vectors.
 
     >>> circle(4).round(12).tolist()
     [[1.0, 0.0, -1.0, -0.0], [0.0, 1.0, 0.0, -1.0]]
@@ -129,6 +153,13 @@ def peaks(x: Float[np.ndarray, "n 2"], pulls: Float[np.ndarray, "n"]) -> Float[n
     Between neighbouring w that are perpendicular to some x_i the same examples are active, and the sum is <w, v> for
     their v: on such an arc its size is largest at an end, at v / ||v|| or at -v / ||v||. Whether these last are on the arc
     need not be known: they are directions like any other.
+
+    Args:
+        x: Points in the plane.
+        pulls: Weight of each point.
+
+    Returns:
+        Unit vectors, one in each column.
     """
     turns = np.arctan2(x[:, 1], x[:, 0])
     ends = np.sort(np.concatenate([turns + np.pi / 2, turns - np.pi / 2]) % (2 * np.pi))
@@ -143,6 +174,11 @@ def peaks(x: Float[np.ndarray, "n 2"], pulls: Float[np.ndarray, "n"]) -> Float[n
 def max_kernel_margin(net: TwoLayer, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n"]) -> tuple[TwoLayer, float]:
     """The largest margin min_i y_i f(x_i) / ||a|| with w as it is: a support vector machine with the kernel of these neurons.
 
+    Args:
+        net: Its hidden weights are used.
+        x: Inputs.
+        y: Labels, -1 or 1.
+
     Returns:
         A network with ||a|| = 1 that has it, and the margin.
     """
@@ -152,7 +188,16 @@ def max_kernel_margin(net: TwoLayer, x: Float[np.ndarray, "n d"], y: Float[np.nd
 
 
 def kernel_margin_of(net: TwoLayer, x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n"]) -> float:
-    """The margin min_i y_i f(x_i) / ||a|| that a network has."""
+    """The margin min_i y_i f(x_i) / ||a|| that a network has.
+
+    Args:
+        net: The network.
+        x: Inputs.
+        y: Labels, -1 or 1.
+
+    Returns:
+        The margin; negative where an example is on the wrong side.
+    """
     return float((y * net(x)).min() / np.linalg.norm(net.output))
 
 
@@ -162,6 +207,15 @@ def balanced_start(seed: int, *, d: int, width: int, scale: float = 1.0) -> TwoL
     Gradient flow keeps a_j^2 - ||w_j||^2, so a balanced neuron never changes its sign. That matters at small scales: neurons
     whose a_j starts smaller than w_j take, before anything is fitted, the sign that suits the data on average, and
     then a minority's points may be left without a neuron of theirs.
+
+    Args:
+        seed: At least 0.
+        d: Dimension of the inputs.
+        width: Number of neurons, even.
+        scale: Root of the variation norm, above 0.
+
+    Returns:
+        The network, of power 1.
 
     >>> net = balanced_start(0, d=3, width=6, scale=2.0)
     >>> round(variation_norm(net), 12), np.sign(net.output).tolist()
@@ -176,6 +230,13 @@ def balanced_start(seed: int, *, d: int, width: int, scale: float = 1.0) -> TwoL
 def points_in_plane(seed: int, *, n: int = 10) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n"]]:
     """A point in each of n equal sectors, at distance 1/2 to 3/2, labelled by the quadrants of a random cross.
 
+    Args:
+        seed: At least 0.
+        n: Number of points.
+
+    Returns:
+        Points, and labels -1 or 1.
+
     >>> x, y = points_in_plane(0)
     >>> x.shape, np.abs(y).tolist() == [1.0] * 10
     ((10, 2), True)
@@ -189,6 +250,14 @@ def points_in_plane(seed: int, *, n: int = 10) -> tuple[Float[np.ndarray, "n 2"]
 
 def xor_in_two(seed: int, *, n: int, d: int = 10) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "n"]]:
     """Uniform in [-1, 1]^d but for |x_1|, |x_2| > 0.4, labelled by the sign of x_1 x_2: the other coordinates say nothing.
+
+    Args:
+        seed: At least 0.
+        n: Number of inputs.
+        d: Dimension, at least 2.
+
+    Returns:
+        Inputs, and labels -1 or 1.
 
     >>> x, y = xor_in_two(0, n=5)
     >>> x.shape, bool((np.abs(x[:, :2]) > 0.4).all())

@@ -47,6 +47,12 @@ def fully_connected(
         scale: Above 0.
         callback: Called now and then with a `Progress` in steps.
 
+    Returns:
+        beta at each of the times.
+
+    Raises:
+        ValueError: If `depth` or `width` is below 1.
+
     Cost: about 3 L max(d, width)^2 products a step.
     """
     if depth < 1 or width < 1:
@@ -119,6 +125,12 @@ def convolutional(
         times: Increasing numbers of steps.
         callback: Called now and then with a `Progress` in steps.
 
+    Returns:
+        beta at each of the times.
+
+    Raises:
+        ValueError: If the filters are not as long as the rows.
+
     Cost: about 6 n d products and n exponentials a step.
     """
     d = z.shape[1]
@@ -134,7 +146,17 @@ def convolutional(
 
 
 def normal_filters(seed: int, *, depth: int, d: int, scale: float = 0.1) -> Float[np.ndarray, "depth d"]:
-    """Filters with independent normal entries: each frequency starts with an amplitude of its own."""
+    """Filters with independent normal entries: each frequency starts with an amplitude of its own.
+
+    Args:
+        seed: At least 0.
+        depth: Number of layers.
+        d: Length of a filter.
+        scale: Standard deviation of the entries.
+
+    Returns:
+        A filter for each layer.
+    """
     return scale * np.random.default_rng(seed).standard_normal((depth, d))
 
 
@@ -143,6 +165,15 @@ def white_filters(seed: int, *, depth: int, d: int, scale: float = 0.1) -> Float
 
     The start then prefers no frequency. Otherwise the one that starts ahead is first to fit, and the others overtake it
     like a small power of the margin only.
+
+    Args:
+        seed: At least 0.
+        depth: Number of layers.
+        d: Length of a filter.
+        scale: The amplitude.
+
+    Returns:
+        A filter for each layer.
     """
     phases = half_spectrum(np.random.default_rng(seed).standard_normal((depth, d)))
     filters = np.fft.irfft(scale * phases / np.abs(phases), n=d, norm="ortho")

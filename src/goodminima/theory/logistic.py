@@ -23,6 +23,13 @@ from goodminima.theory.loops import snapshots
 def log_loss(z: Float[np.ndarray, "n d"], w: Float[np.ndarray, "*batch d"]) -> Float[np.ndarray, "*batch"]:
     """Natural logarithm of the summed logistic loss, exact where the loss itself would underflow.
 
+    Args:
+        z: Rows y_i x_i.
+        w: Weight vectors.
+
+    Returns:
+        Natural log of the loss of each weight vector.
+
     >>> log_loss(np.eye(2), np.array([800.0, 900.0])).item()
     -800.0
     """
@@ -35,6 +42,12 @@ def log_loss(z: Float[np.ndarray, "n d"], w: Float[np.ndarray, "*batch d"]) -> F
 
 def smoothness(z: Float[np.ndarray, "n d"]) -> float:
     """beta: the gradient of the summed logistic loss is Lipschitz with it, and steps up to 2 / beta descend.
+
+    Args:
+        z: Rows y_i x_i.
+
+    Returns:
+        beta.
 
     >>> smoothness(np.array([[2.0, 0.0]]))
     1.0
@@ -50,7 +63,17 @@ def gradient_descent(
     start: Float[np.ndarray, "d"] | None = None,
     callback: Callback = no_callback,
 ) -> Float[np.ndarray, "times d"]:
-    """Iterates of gradient descent with a constant step, at the given numbers of steps, from `start` (default 0).
+    """Gradient descent with a constant step on the summed logistic loss.
+
+    Args:
+        z: Rows y_i x_i.
+        step: Step size; up to 2 / `smoothness` the loss falls.
+        times: Numbers of steps, increasing.
+        start: Where it starts; 0 unless given.
+        callback: Called now and then with a `Progress` in steps.
+
+    Returns:
+        w at each of the times.
 
     Cost: n exponentials and 2 n d products a step.
     """
@@ -86,6 +109,17 @@ def gradient_flow(
 
     In tau the flow is stiff but slow: dw/dtau = e^tau step sum_i z_i / (1 + e^q_i), where the product is formed in the
     exponent. Radau's implicit method takes a few hundred steps to tau = 700, t = 1e304.
+
+    Args:
+        z: Rows y_i x_i.
+        step: Step size that the flow is the limit of.
+        taus: log(1 + t), increasing, from 0 or more.
+
+    Returns:
+        w at each tau.
+
+    Raises:
+        RuntimeError: If the integrator stops before the last tau.
     """
 
     def pulls(tau: float, w: np.ndarray) -> np.ndarray:
@@ -139,7 +173,14 @@ class Asymptote:
         return float(np.linalg.norm(across) / np.linalg.norm(self.rate))
 
     def at(self, times: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times d"]:
-        """rate log t + offset, at each time."""
+        """The asymptote without its o(1).
+
+        Args:
+            times: t, above 0.
+
+        Returns:
+            rate log t + offset at each time.
+        """
         return np.log(times)[:, None] * self.rate + self.offset
 
 
@@ -152,6 +193,9 @@ def asymptote(z: Float[np.ndarray, "n d"], *, step: float | Float[np.ndarray, "n
     Args:
         z: (n, d) separable rows.
         step: The step size; a row of its own weight in the loss has its own.
+
+    Returns:
+        The rate and the offset.
 
     Raises:
         ValueError: If the data are not separable, or the support vectors are not a basis: then the offset depends on
@@ -173,7 +217,14 @@ def asymptote(z: Float[np.ndarray, "n d"], *, step: float | Float[np.ndarray, "n
 
 
 def angle(w: Float[np.ndarray, "*batch d"], direction: Float[np.ndarray, "d"]) -> Float[np.ndarray, "*batch"]:
-    """Radians between each w and a direction; exact for small angles, where arccos has half the digits only.
+    """The angle between vectors and a direction; exact for small angles, where arccos has half the digits only.
+
+    Args:
+        w: Vectors, not 0.
+        direction: Not 0, of any length.
+
+    Returns:
+        The angle of each vector, radians, 0 to pi.
 
     >>> angle(np.array([1.0, 1e-12]), np.array([2.0, 0.0])).item()
     1e-12

@@ -10,12 +10,31 @@ from goodminima.core.progress import Callback, Progress, no_callback
 
 
 def steps_taken(steps: int, total: int) -> Progress:
-    """What a callback is told after so many steps of so many."""
+    """What a callback is told after so many steps of so many.
+
+    Args:
+        steps: Steps taken.
+        total: Steps to be taken, at most.
+
+    Returns:
+        The progress record.
+    """
     return Progress(done=steps, total=total, unit="steps")
 
 
 def log_spaced(stop: int, *, start: int = 1, per_decade: int = 20) -> Int[np.ndarray, "times"]:
     """Increasing whole numbers from `start` to `stop`, evenly spaced in the logarithm where they are not too close.
+
+    Args:
+        stop: The last number.
+        start: The first number, at least 1.
+        per_decade: About how many numbers from one power of ten to the next.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        ValueError: If `start` is below 1 or above `stop`.
 
     >>> log_spaced(100, per_decade=4).tolist()
     [1, 2, 3, 6, 10, 18, 32, 56, 100]
@@ -40,6 +59,9 @@ def snapshots(
         state: At time 0.
         times: Increasing numbers of steps.
         callback: Called at each time with a `Progress` in steps.
+
+    Returns:
+        A copy of the state at each of the times.
     """
     path = np.empty((len(times), *state.shape))
     reached = 0
@@ -53,6 +75,13 @@ def snapshots(
 
 def slope(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"]) -> float:
     """Slope of the least-squares line; of logarithms, the exponent of a power law.
+
+    Args:
+        x: Abscissas.
+        y: Ordinates.
+
+    Returns:
+        The slope.
 
     >>> round(slope(np.log([1.0, 2.0, 4.0]), np.log([3.0, 0.75, 0.1875])), 12)
     -2.0

@@ -47,10 +47,20 @@ def margin_path(
 ) -> Float[np.ndarray, "times d"]:
     """Iterates of a rule from w = 0, at the given numbers of steps.
 
-    Cost: n exponentials and 2 n d products a step.
+    Args:
+        z: Rows y_i x_i, of norm at most 1.
+        rule: The method.
+        times: Numbers of steps, increasing.
+        step: Step size.
+        callback: Called now and then with a `Progress` in steps.
+
+    Returns:
+        w at each of the times.
 
     Raises:
         ValueError: If a row is longer than 1: step sizes are meant for rows of norm at most 1.
+
+    Cost: n exponentials and 2 n d products a step.
     """
     longest = np.linalg.norm(z, axis=1).max()
     if longest > 1 + 1e-12:

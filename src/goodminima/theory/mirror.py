@@ -28,21 +28,49 @@ class AbstractPotential(ABC):
 
     @abstractmethod
     def mirror(self, w: Float[np.ndarray, "d"]) -> Float[np.ndarray, "d"]:
-        """Phi'(w)."""
+        """The mirror map Phi'.
+
+        Args:
+            w: A point.
+
+        Returns:
+            Phi'(w).
+        """
 
     @abstractmethod
     def inverse(self, u: Float[np.ndarray, "d"]) -> Float[np.ndarray, "d"]:
-        """The w with Phi'(w) = u."""
+        """The inverse of the mirror map.
+
+        Args:
+            u: A point of the dual.
+
+        Returns:
+            The w with Phi'(w) = u.
+        """
 
     @abstractmethod
     def slope(self, u: Float[np.ndarray, "d"]) -> Float[np.ndarray, "d"]:
-        """Derivative of `inverse`, above 0."""
+        """Derivative of `inverse`.
+
+        Args:
+            u: A point of the dual.
+
+        Returns:
+            The derivative of each coordinate, above 0.
+        """
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Power(AbstractPotential):
-    """|w|^p / p with p > 1; p = 2 is half the squared l2 norm, and mirror descent is gradient descent."""
+    """|w|^p / p; with p = 2 it is half the squared l2 norm, and mirror descent is gradient descent.
+
+    Args:
+        p: Above 1.
+
+    Raises:
+        ValueError: If p is not above 1.
+    """
 
     p: float
 
@@ -78,7 +106,14 @@ class Entropy(AbstractPotential):
 @final
 @dataclass(frozen=True, slots=True)
 class Hypentropy(AbstractPotential):
-    """w arcsinh(w / beta) - sqrt(w^2 + beta^2): like l1 for small beta, like l2 for large."""
+    """w arcsinh(w / beta) - sqrt(w^2 + beta^2): like l1 for small beta, like l2 for large.
+
+    Args:
+        beta: Above 0.
+
+    Raises:
+        ValueError: If beta is not above 0.
+    """
 
     beta: float
 
@@ -119,6 +154,14 @@ def positive_problem(
 
     A is standard normal, b is A w for a w of which four in ten entries are absolute values of normals and the rest 0. One
     start is 0.1 everywhere, the other the absolute value of half a normal.
+
+    Args:
+        seed: At least 0.
+        n: Number of equations.
+        d: Number of unknowns, above n.
+
+    Returns:
+        A, b, and the two starts.
     """
     rng = np.random.default_rng(seed)
     a = rng.standard_normal((n, d))
@@ -136,6 +179,15 @@ def bregman_projection(
     """The solution of A w = b that is nearest to the start in the potential's divergence.
 
     It is the one with Phi'(w) = Phi'(start) + A^T nu: Newton's method finds nu, n unknowns, to the last digits.
+
+    Args:
+        a: Rows of A.
+        b: Right-hand sides.
+        potential: What distance is measured by.
+        start: Where it is measured from, where the potential is defined.
+
+    Returns:
+        That solution.
 
     Raises:
         ValueError: If Newton's method does not arrive: there may be no solution where the potential is defined.
@@ -168,7 +220,16 @@ def bregman_projection(
 
 
 def stable_step(a: Float[np.ndarray, "n d"], *, potential: AbstractPotential, at: Float[np.ndarray, "d"]) -> float:
-    """Half the largest step size with which mirror descent contracts near a point: 1 / lambda_max(A Phi''(at)^-1 A^T)."""
+    """A step size with which mirror descent contracts near a point: half the largest, 1 / lambda_max(A Phi''(at)^-1 A^T).
+
+    Args:
+        a: Rows of A.
+        potential: The potential.
+        at: The point.
+
+    Returns:
+        The step size.
+    """
     curved = (a * potential.slope(potential.mirror(at))) @ a.T
     return float(1 / np.linalg.eigvalsh(curved)[-1])
 
@@ -183,7 +244,20 @@ def mirror_descent(
     tolerance: float = 1e-13,
     max_steps: int = 200_000,
 ) -> MirrorRun:
-    """Mirror descent on |A w - b|^2 / 2 until the residual is below a tolerance, or the steps are spent."""
+    """Mirror descent on |A w - b|^2 / 2 until the residual is below a tolerance, or the steps are spent.
+
+    Args:
+        a: Rows of A.
+        b: Right-hand sides.
+        potential: The potential.
+        start: Where it starts, where the potential is defined.
+        step: Step size.
+        tolerance: Ends once the largest |A w - b| is at most this, relative to the largest |b|.
+        max_steps: Most steps.
+
+    Returns:
+        Where it ended, after how many steps, and the relative residual there.
+    """
     u, w, miss, steps = potential.mirror(start), start, a @ start - b, 0
     while steps < max_steps and relative(miss, b) > tolerance:
         u = u - step * (miss @ a)
@@ -204,6 +278,18 @@ def natural_gradient(
     callback: Callback = no_callback,
 ) -> MirrorRun:
     """Natural gradient on |A w - b|^2 / 2 in the metric of `Entropy`, w <- w - step w A^T (A w - b), for w > 0.
+
+    Args:
+        a: Rows of A.
+        b: Right-hand sides.
+        start: Where it starts, above 0.
+        step: Step size.
+        tolerance: Ends once the largest |A w - b| is at most this, relative to the largest |b|.
+        max_steps: Most steps.
+        callback: Called now and then with a `Progress` in steps.
+
+    Returns:
+        Where it ended, after how many steps, and the relative residual there.
 
     Cost: 2 n d products a step; the residual is looked at, and `callback` told of the steps, every 100,000.
     """
@@ -233,5 +319,13 @@ def _advance(a: np.ndarray, b: np.ndarray, w: np.ndarray, step: float, steps: in
 
 
 def relative(miss: Float[np.ndarray, "n"], b: Float[np.ndarray, "n"]) -> float:
-    """Largest |miss|, relative to the largest |b|."""
+    """A residual in units of the right-hand sides.
+
+    Args:
+        miss: A w - b.
+        b: Right-hand sides, not all 0.
+
+    Returns:
+        Largest |miss|, relative to the largest |b|.
+    """
     return float(np.abs(miss).max() / np.abs(b).max())

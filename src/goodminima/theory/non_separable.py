@@ -29,6 +29,12 @@ def separable_rows(z: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, "n"]:
     The linear programme max sum s with 0 <= s <= 1 and Zw >= s finds them all at once: sums of such w are such w, and
     long ones reach s_i = 1, so its solution is exactly 0 or 1.
 
+    Args:
+        z: Rows y_i x_i.
+
+    Returns:
+        Whether each row does.
+
     Raises:
         RuntimeError: If the solver's answer is neither.
 
@@ -53,6 +59,12 @@ def separable_rows(z: Float[np.ndarray, "n d"]) -> Bool[np.ndarray, "n"]:
 
 def finite_minimiser(z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d"]:
     """The least-norm minimiser of the summed logistic loss of strictly non-separable rows, by Newton's method.
+
+    Args:
+        z: Rows y_i x_i, strictly non-separable in the space that they span.
+
+    Returns:
+        The minimiser.
 
     Raises:
         ValueError: If Newton's method does not arrive, as on separable rows.
@@ -97,6 +109,13 @@ class Limit:
 def limit_of(z: Float[np.ndarray, "n d"], *, step: float) -> Limit:
     """The limit of gradient descent on the summed logistic loss with a given step size, from any start.
 
+    Args:
+        z: Rows y_i x_i, some separable and some not.
+        step: Step size.
+
+    Returns:
+        The minimiser along some directions, the ray along the rest, and which directions these are.
+
     Raises:
         ValueError: If all rows are separable, or none is; or the ray's offset has no closed form (`logistic.asymptote`).
     """
@@ -115,6 +134,17 @@ def non_separable(seed: int, *, n: int, d: int) -> Float[np.ndarray, "n d"]:
 
     Positive weights then bring the rows to 0, and they span the space, so that no w has <z_i, w> >= 0 for all of them. The
     weights are unequal: with equal ones the minimiser would be 0, where descent starts.
+
+    Args:
+        seed: At least 0.
+        n: Number of rows, above d.
+        d: Dimension, at least 1.
+
+    Returns:
+        The rows.
+
+    Raises:
+        ValueError: If `n` or `d` is out of range.
 
     >>> rows = non_separable(0, n=5, d=2)
     >>> bool(((rows @ np.array([1.0, 2.0])) < 0).any())
@@ -137,6 +167,12 @@ def partly_separable(seed: int, *, n: int, d: int) -> tuple[Float[np.ndarray, "n
         seed: At least 0.
         n: Number of rows, even, at least 2 d.
         d: Dimension, even, at least 4.
+
+    Returns:
+        The rows, and whether each is of the separable half.
+
+    Raises:
+        ValueError: If `n` or `d` is out of range.
     """
     if n % 2 or d % 2 or d < 4 or n < 2 * d:
         raise ValueError(f"partly_separable: needs even d >= 4 and even n >= 2 d, got d = {d}, n = {n}")

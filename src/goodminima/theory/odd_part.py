@@ -50,6 +50,15 @@ def odd_part_error(net: MLP, theta: Float[Tensor, "P D"], x: Float[Tensor, "N d"
 def largest_margin(points: Float[np.ndarray, "n d"]) -> float:
     """The largest min_i <v, x_i> over |v_j| <= 1, a linear programme: 0, at v = 0, where no v is positive on all points.
 
+    Args:
+        points: The points x_i.
+
+    Returns:
+        The margin, at least 0.
+
+    Raises:
+        RuntimeError: If the linear programme is not solved.
+
     >>> largest_margin(np.array([[1.0, 0.0], [1.0, 2.0]])), largest_margin(np.array([[1.0], [-2.0]]))
     (1.0, 0.0)
     """
@@ -66,6 +75,12 @@ def depth_of_origin(points: Float[np.ndarray, "n d"]) -> float:
 
     Where it is r > 0, every v with ||v||_2 = 1 has <v, x_i> <= -r for some i: a proof that does not hang on rounding.
 
+    Args:
+        points: More points than dimensions, not all of them in one hyperplane.
+
+    Returns:
+        The distance, in units of the points.
+
     >>> round(depth_of_origin(np.array([[1.0, 1.0], [-1.0, 1.0], [0.0, -2.0]])), 12)
     0.632455532034
     """
@@ -77,6 +92,12 @@ def most_on_one_side(points: Float[np.ndarray, "n 2"]) -> int:
 
     Which points those are changes only where v passes a direction at right angles to a point, so one v between each two
     neighbouring such directions is all that needs to be tried.
+
+    Args:
+        points: Points of the plane, none of them 0.
+
+    Returns:
+        Their number.
 
     >>> most_on_one_side(np.array([[1.0, 1.0], [-1.0, 1.0], [0.0, -2.0]]))
     2

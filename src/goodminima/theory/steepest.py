@@ -40,6 +40,9 @@ def steepest_path(
         step: Length in l_p of the first step.
         callback: Called now and then with a `Progress` in steps.
 
+    Returns:
+        w at each of the times.
+
     Cost: n exponentials, 2 n d products and for p other than 1, 2 and infinity d powers a step.
     """
     w, q = np.zeros(z.shape[1]), dual_exponent(p)
@@ -86,6 +89,12 @@ def _steepest(g: np.ndarray, q: float) -> None:
 def others(p: float) -> tuple[float, ...]:
     """The norms that l_p is held against: all other ones, except that l1 and l1.5 have optima too near each other.
 
+    Args:
+        p: One of `NORMS`.
+
+    Returns:
+        Their p.
+
     >>> others(1.5)
     (2.0, 3.0, inf)
     """
@@ -93,7 +102,14 @@ def others(p: float) -> tuple[float, ...]:
 
 
 def margin_gaps(z: Float[np.ndarray, "n d"], w: Float[np.ndarray, "*batch d"]) -> Float[np.ndarray, "*batch norms"]:
-    """1 - margin / largest margin in each of `NORMS`.
+    """How far margins are from the largest one, in each of `NORMS`.
+
+    Args:
+        z: Rows y_i x_i, separable.
+        w: Weight vectors.
+
+    Returns:
+        1 - margin / largest margin of each weight vector in each norm.
 
     Cost: the five references of `convex.max_margin`, tens of milliseconds.
     """
@@ -106,6 +122,17 @@ def norms_apart(seed: int, *, n: int = 17, d: int = 10) -> Float[np.ndarray, "n 
     Rows scatter (0.2 times normal) about one vector whose features run from 1 down to 0.05, with random signs. Draws on
     which some norm's optimum is within 2.5 % of optimal in another are drawn again, since no run could tell these norms
     apart (only l1 and l1.5 may be near); so are draws on which a single row decides some norm's optimum.
+
+    Args:
+        seed: At least 0.
+        n: Number of rows, at least 1.
+        d: Dimension, at least 2.
+
+    Returns:
+        The rows.
+
+    Raises:
+        ValueError: If `n` or `d` is out of range, or no draw tells the norms apart.
     """
     if n < 1 or d < 2:
         raise ValueError(

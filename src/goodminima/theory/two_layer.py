@@ -27,6 +27,9 @@ class TwoLayer:
     Args:
         theta: (d + 1, H): neuron j is column j, its weights w_j above, its output weight a_j last.
         power: sigma is the ReLU (1) or its square (2).
+
+    Raises:
+        ValueError: For another power.
     """
 
     theta: Float[np.ndarray, "rows H"]
@@ -66,14 +69,32 @@ class TwoLayer:
         return np.maximum(x @ self.hidden, 0) ** self.power @ self.output
 
     def gradients(self, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n rows H"]:
-        """The gradient of each f(x_i); at a kink, that of the flat side."""
+        """The gradient of each output; at a kink, that of the flat side.
+
+        Args:
+            x: Inputs.
+
+        Returns:
+            The gradient of each f(x_i), of the shape of theta.
+        """
         active = np.maximum(x @ self.hidden, 0)
         slopes = self.power * active ** (self.power - 1) * (active > 0) * self.output
         return np.concatenate([x[:, :, None] * slopes[:, None], active[:, None] ** self.power], axis=1)
 
 
 def normal_start(seed: int, *, d: int, width: int, power: int = 1, scale: float = 1.0) -> TwoLayer:
-    """Weights normal, of standard deviation `scale / sqrt(d)` for w and `scale / sqrt(width)` for a."""
+    """Weights normal, of standard deviation `scale / sqrt(d)` for w and `scale / sqrt(width)` for a.
+
+    Args:
+        seed: At least 0.
+        d: Dimension of the inputs.
+        width: Number of neurons H.
+        power: 1 for the ReLU, 2 for its square.
+        scale: Above 0.
+
+    Returns:
+        The network.
+    """
     theta = np.random.default_rng(seed).standard_normal((d + 1, width))
     theta[:-1] *= scale / math.sqrt(d)
     theta[-1] *= scale / math.sqrt(width)
@@ -113,6 +134,9 @@ def train(
         output_only: Whether w stays as it is, so that a linear predictor of fixed features is trained; the smoothed
             margin is then that of a, with L = 1.
         callback: Called now and then with a `Progress` in steps.
+
+    Returns:
+        The network at each of the times, and how often the smoothed margin fell.
 
     Cost: 4 n d H products a step.
     """

@@ -57,6 +57,9 @@ def adversarial_init(
         device: Where it is trained.
         callback: As in `fit`.
 
+    Returns:
+        The net after training on random labels, and its history, whose accuracies are those on random labels.
+
     Raises:
         ValueError: As `random_labels` and `fit` do.
 
@@ -86,10 +89,15 @@ def random_labels(
     """The set C of algorithm 1: copies of each training input with values zeroed, each with a label drawn uniformly.
 
     Args:
-        data: As in `adversarial_init`, and so are the others. Copy r of input i is example r N + i.
+        data: Its N training images are used, and its number of classes; no label is.
+        replicas: R, copies of each image, at least 1.
+        zero_out: Fraction of each copy's values that are zeroed, in [0, 1).
+        blank: What "zero" is, in the units of the inputs; one number, or one a channel.
+        seed: Decides zeros and labels.
 
     Returns:
-        A task whose test split is its training split: there is nothing to generalise to.
+        A task of R N examples: copy r of input i is example r N + i. Its test split is its training split, for there is
+        nothing to generalise to.
 
     Raises:
         ValueError: Without a copy, or for a fraction that leaves nothing.

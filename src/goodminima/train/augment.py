@@ -28,6 +28,9 @@ def crop_and_flip(
         left: First column of each cut, 0 to 2 `pad`.
         mirrored: Which images are mirrored left to right, after the cut.
         fill: What the border holds, in the units of `pixels`: one number, or one a channel.
+
+    Returns:
+        As many images of the same size and dtype.
     """
     batch, height, width, channels = pixels.shape
     line = torch.from_numpy(top - pad)[:, None] + torch.arange(height)  # (B, H)

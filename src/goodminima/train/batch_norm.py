@@ -23,6 +23,9 @@ def with_statistics_of(net: N, x: Float[Tensor, "N ..."]) -> N:
         net: The net. It is left as it is.
         x: The batch, all training inputs say.
 
+    Returns:
+        The copy.
+
     Cost: one forward pass.
 
     >>> net = with_statistics_of(nn.Sequential(nn.BatchNorm1d(1)), torch.tensor([[1.0], [3.0]]))

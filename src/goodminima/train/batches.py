@@ -53,7 +53,14 @@ class Batches:
         self._all = self._as_images(self._x) if self.per_epoch == 1 and augment is None and not whole else None
 
     def of(self, epoch: int) -> Iterator[tuple[Int[Tensor, "B"] | slice, Shaped[Tensor, "B ..."]]]:
-        """(rows, inputs) of each batch of an epoch. The full batch comes as it is: in its own order, and not copied."""
+        """The batches of an epoch.
+
+        Args:
+            epoch: Its number, from 0.
+
+        Yields:
+            (rows, inputs) of each batch. The full batch comes as it is: in its own order, and not copied.
+        """
         if self._all is not None:
             yield slice(None), self._all
             return
@@ -77,7 +84,14 @@ class Batches:
 
 
 def channels_last(images: Shaped[Tensor, "N C H W"]) -> Shaped[Tensor, "N C H W"]:
-    """Images in channels-last memory, grey ones too, and as `Batches` gives them."""
+    """Images in channels-last memory, grey ones too, as `Batches` gives them.
+
+    Args:
+        images: In any memory.
+
+    Returns:
+        The same images, copied.
+    """
     return images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 

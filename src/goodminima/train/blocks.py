@@ -43,7 +43,12 @@ class Harvest:
     rows: list[tuple[int, Float[Tensor, "D"]]] = field(default_factory=list)
 
     def take(self, hits: int, rows: Sequence[tuple[int, Float[Tensor, "D"]]]) -> None:
-        """Adds a block's members, whichever step they were frozen at; the block's numbers follow all before."""
+        """Adds a block's members, whichever step they were frozen at.
+
+        Args:
+            hits: How many of them ended in the bin.
+            rows: Some of these: numbers, which follow all before, and parameters.
+        """
         self.hits += hits
         self.rows += sorted(rows, key=lambda row: row[0])[: self.keep - len(self.rows)]
 

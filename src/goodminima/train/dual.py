@@ -41,7 +41,16 @@ class DualModel(nn.Module):
         self.register_buffer("alpha", alpha)
 
     def forward(self, x: Float[Tensor, "N ..."]) -> Float[Tensor, "N C"]:
-        """Logits. Cost: N M inner products."""
+        """The outputs of the model.
+
+        Args:
+            x: N inputs.
+
+        Returns:
+            Logits.
+
+        Cost: N M inner products.
+        """
         parts = [self._kernel(rows, self.anchors).add_(1) @ self.alpha for rows in x.split(_CHUNK)]
         return torch.cat(parts)
 
@@ -112,6 +121,9 @@ def fit_least_squares(kernel: Kernel, data: Examples, *, num_classes: int) -> Du
         data: What is fitted, M in all.
         num_classes: Number of classes C.
 
+    Returns:
+        The model, its accuracy on the examples and its norm.
+
     Raises:
         ValueError: If the features of the examples are linearly dependent.
 
@@ -154,6 +166,9 @@ def fit_softmax(
             |w - w*| <= tolerance |w| then, w* the solution. Below 1e-6 the line search sees no more progress.
         max_iterations: Most iterations of one penalty.
         callback: Called with a `Progress` in training examples that are right, its effort the iterations at the penalty in hand.
+
+    Returns:
+        The model, its accuracy on the examples, its norm, and the penalty that it took.
 
     Raises:
         ValueError: If the penalty is not positive, or the features of the examples are linearly dependent.

@@ -106,6 +106,9 @@ def fit(
         device: Where it is trained.
         callback: Called after each step with a `Progress` in examples.
 
+    Returns:
+        The trained copy, in `eval` mode, and what was measured on the way.
+
     Raises:
         ValueError: For a recipe that does not fit the net or the task, or when the loss is not finite any more.
         OtherTraining: `checkpoint` holds a training from another start, by another recipe, on other data.

@@ -59,7 +59,14 @@ class TrainedBins:
     status: Status
 
     def population(self, which: int = 0) -> Population:
-        """The kept members of bin number `which`."""
+        """The kept members of one bin.
+
+        Args:
+            which: Number of the bin, from 0.
+
+        Returns:
+            At most `keep` members, in the order of their numbers.
+        """
         return Population(self.net, self.bins[which].theta)
 
 
@@ -100,13 +107,19 @@ def train_into_bins(
         callback: Called after each block with a `Progress`, its `detail` the hits of each bin; now and then within a block that
             takes longer than half a second in the compiled kernel.
 
+    Returns:
+        How many members ended in each bin, and the parameters of the first ones.
+
+    Raises:
+        ValueError: If a number is out of range, or `accept` is empty.
+
     Cost: three forward passes over the batch, a step and member, and one over as many training examples as it gets right;
     in the compiled kernel, where a stack runs on the CPU, steps that move nothing cost nothing (`native.training`).
 
+    Differs from paper: the authors train anew for each bin; the distribution of a bin's members is the same.
+
     Reference: Chiang et al. 2023, section 4.2 ("we use SGD and apply early stopping when the desired loss level is
     achieved"); the freezing is in their code.
-
-    Differs from paper: the authors train anew for each bin; the distribution of a bin's members is the same.
     """
     accepted = as_fits(accept)
     _check(num_solutions=num_solutions, keep=keep, members=members, max_members=max_members)

@@ -44,6 +44,9 @@ class OptimizerConfig:
         lr: Learning rate at the beginning.
         options: What else it takes, by the names of `torch.optim`: `{"momentum": 0.9}`.
 
+    Raises:
+        ValueError: For an unknown name, or if `lr` is not positive and finite.
+
     >>> OptimizerConfig(name="SGD", lr=0.1, options={"momentum": 0.9})
     OptimizerConfig(name='SGD', lr=0.1, options={'momentum': 0.9})
     """
@@ -61,6 +64,13 @@ class OptimizerConfig:
     def build(self, net: nn.Module, *, weight_decay: float = 0.0) -> optim.Optimizer:
         """The optimizer of a net's parameters.
 
+        Args:
+            net: The net whose parameters it moves.
+            weight_decay: L2 on every parameter, as the optimizer understands it; 0 for none.
+
+        Returns:
+            An optimizer that has not made a step.
+
         Raises:
             ValueError: If it does not take one of the options, or weight decay, or not this value of it.
         """
@@ -77,7 +87,15 @@ class Constant:
     """The learning rate stays as it is."""
 
     def multiplier(self, done: float, *, epochs: int) -> float:
-        """What the learning rate is multiplied with when a fraction `done` of all steps is done."""
+        """What the learning rate is multiplied with.
+
+        Args:
+            done: Fraction of all steps that is done, in [0, 1].
+            epochs: Epochs of the training.
+
+        Returns:
+            1.
+        """
         return 1.0
 
 
@@ -89,6 +107,9 @@ class MultiStep:
     Args:
         at: Moments, increasing: fractions of the training below 1, or epochs from 1.
         factor: What the learning rate is multiplied with at each.
+
+    Raises:
+        ValueError: If `at` does not increase or mixes fractions and epochs, or `factor` is not positive.
 
     >>> [MultiStep(at=(0.5, 0.8)).multiplier(done, epochs=10) for done in (0.4, 0.5, 0.9)]
     [1.0, 0.1, 0.010000000000000002]
@@ -107,7 +128,15 @@ class MultiStep:
             raise ValueError(f"MultiStep.factor must be positive, got {self.factor}")
 
     def multiplier(self, done: float, *, epochs: int) -> float:
-        """What the learning rate is multiplied with when a fraction `done` of all steps is done."""
+        """What the learning rate is multiplied with.
+
+        Args:
+            done: Fraction of all steps that is done, in [0, 1].
+            epochs: Epochs of the training.
+
+        Returns:
+            `factor` to the power of the moments that have passed.
+        """
         moments = self.at if self.at[-1] < 1 else [epoch / epochs for epoch in self.at]
         return self.factor ** sum(done >= moment for moment in moments)
 
@@ -122,7 +151,15 @@ class Cosine:
     """
 
     def multiplier(self, done: float, *, epochs: int) -> float:
-        """What the learning rate is multiplied with when a fraction `done` of all steps is done."""
+        """What the learning rate is multiplied with.
+
+        Args:
+            done: Fraction of all steps that is done, in [0, 1].
+            epochs: Epochs of the training.
+
+        Returns:
+            (1 + cos(pi done)) / 2, from 1 down to 0.
+        """
         return (1 + math.cos(math.pi * done)) / 2
 
 
@@ -139,6 +176,9 @@ class CropFlip:
         flip: Whether half of the images are mirrored, left to right.
         fill: What the border holds: one number, or one a channel. What a black pixel is once images are standardised is
             -mean / std; 0 is then a pixel of the mean colour.
+
+    Raises:
+        ValueError: If `pad` is below 0.
     """
 
     pad: int = 2
@@ -165,6 +205,10 @@ class Recipe:
         clip: Largest norm of a step's gradient; a longer one is shortened. None for no limit.
         precision: "float32", or "bfloat16" for autocast: weights stay in float32. On CPUs that is slower.
         compiled: Whether the net goes through `torch.compile`, which takes a minute first.
+
+    Raises:
+        ValueError: If a number is out of range, `precision` is another word, or the schedule has moments that the
+            epochs do not reach.
 
     >>> Recipe(epochs=80, batch_size=32, optimizer=OptimizerConfig(lr=0.05), schedule=MultiStep(at=(0.5, 0.8))).augment is None
     True
@@ -195,11 +239,23 @@ class Recipe:
             raise ValueError(f"Recipe: {self.schedule} has moments that {self.epochs} epochs do not reach")
 
     def lr(self, done: float) -> float:
-        """The learning rate when a fraction `done` of all steps is done."""
+        """The learning rate at one moment.
+
+        Args:
+            done: Fraction of all steps that is done, in [0, 1].
+
+        Returns:
+            The optimizer's learning rate times what the schedule says.
+        """
         return self.optimizer.lr * self.schedule.multiplier(done, epochs=self.epochs)
 
 
 def set_lr(optimizer: optim.Optimizer, lr: float) -> None:
-    """Gives all parameters of an optimizer one learning rate."""
+    """Gives all parameters of an optimizer one learning rate.
+
+    Args:
+        optimizer: The optimizer; it is changed.
+        lr: The learning rate.
+    """
     for group in optimizer.param_groups:
         group["lr"] = lr

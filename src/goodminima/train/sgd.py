@@ -22,6 +22,9 @@ class SGDConfig:
         epochs: Passes over the training examples.
         batch_size: Examples a step; the last batch of an epoch may be smaller.
         momentum: 0 for none.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     lr: float
@@ -41,7 +44,12 @@ class SGDConfig:
 @final
 @dataclass(frozen=True, slots=True)
 class SGDState:
-    """What the next step needs: the members and their velocities."""
+    """What the next step needs.
+
+    Args:
+        theta: The members, one a row.
+        velocity: Their velocities.
+    """
 
     theta: Float[Tensor, "P D"]
     velocity: Float[Tensor, "P D"]
@@ -51,19 +59,45 @@ class SGDState:
 
 
 def init(theta: Float[Tensor, "P D"]) -> SGDState:
-    """Members at rest."""
+    """Members at rest.
+
+    Args:
+        theta: A member a row.
+
+    Returns:
+        The state before the first step: velocities are 0.
+    """
     return SGDState(theta, torch.zeros_like(theta))
 
 
 def step(evaluate: Evaluator, state: SGDState, batch: Examples, sgd: SGDConfig) -> SGDState:
-    """One step of every member on one batch, down the gradient of its mean cross entropy."""
+    """One step of every member on one batch, down the gradient of its mean cross entropy.
+
+    Args:
+        evaluate: How members are evaluated.
+        state: Where they are; it is not changed.
+        batch: What they all see.
+        sgd: Step size and momentum.
+
+    Returns:
+        Where they are then.
+    """
     gradient = evaluate.gradient(state.theta, batch.x, batch.y)
     velocity = sgd.momentum * state.velocity + gradient if sgd.momentum else gradient
     return SGDState(torch.add(state.theta, velocity, alpha=-sgd.lr), velocity)
 
 
 def minibatches(num_examples: int, sgd: SGDConfig, seed: int) -> Iterator[tuple[int, Int[Tensor, "B"]]]:
-    """(epoch, indices of a batch): a fresh permutation each epoch, a function of the seed alone."""
+    """The batches of a training: a fresh permutation each epoch, a function of the seed alone.
+
+    Args:
+        num_examples: How many examples there are.
+        sgd: Epochs and batch size.
+        seed: Any integer.
+
+    Yields:
+        The number of the epoch, and the rows of a batch.
+    """
     generator = torch.Generator().manual_seed(seed % 2**63)
     for epoch in range(sgd.epochs):
         for rows in torch.randperm(num_examples, generator=generator).split(sgd.batch_size):
@@ -73,7 +107,7 @@ def minibatches(num_examples: int, sgd: SGDConfig, seed: int) -> Iterator[tuple[
 def train_population(
     net: nn.Module, data: Task | Examples, *, start: Float[Tensor, "P D"], sgd: SGDConfig, seed: int = 0
 ) -> Iterator[tuple[int, Float[Tensor, "P D"]]]:
-    """Yields (epoch, members) after each epoch.
+    """Trains every member from its own start, all of them on the same minibatches.
 
     Args:
         net: The net.
@@ -81,6 +115,9 @@ def train_population(
         start: Where each member starts, one a row.
         sgd: Step, epochs, batch.
         seed: Order of the batches.
+
+    Yields:
+        (epoch, members) after each epoch, from 0; members one a row.
 
     Cost: three forward passes of the training set an epoch and member.
     """

@@ -47,7 +47,14 @@ class Epoch:
 
 
 def fitted(epoch: Epoch) -> bool:
-    """Whether every training example is right: a rule to stop by."""
+    """Whether every training example is right: a rule to stop by.
+
+    Args:
+        epoch: What was measured.
+
+    Returns:
+        Whether the accuracy on the training examples is 1.
+    """
     return epoch.train_accuracy == 1.0
 
 
@@ -94,13 +101,20 @@ class Training:
 
     @contextmanager
     def random_numbers_of_its_own(self) -> Iterator[None]:
-        """Inside the `with`, PyTorch's generators are this training's; what they were comes back after it."""
+        """Inside the `with`, PyTorch's generators are this training's; what they were comes back after it.
+
+        Yields:
+            None.
+        """
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
             torch.manual_seed(int(stream(self._seed, _RANDOM).integers(2**63)))
             yield
 
     def epoch(self, callback: Callback | None) -> None:
         """One pass over the training examples.
+
+        Args:
+            callback: Called after each step with a `Progress` in examples; None for nobody.
 
         Raises:
             ValueError: When the loss is not finite any more.
@@ -120,7 +134,14 @@ class Training:
         self.epochs += 1
 
     def measure(self, *, test: bool) -> Epoch:
-        """Measures the net as it is, and adds that to the history."""
+        """Measures the net as it is, and adds that to the history.
+
+        Args:
+            test: Whether the test split is measured too.
+
+        Returns:
+            What was measured.
+        """
         self.net.eval()
         loss, accuracy = loss_and_accuracy(self.net, self.task.train)
         of_test = loss_and_accuracy(self.net, self.task.test) if test else (None, None)
@@ -137,7 +158,11 @@ class Training:
         return self.history[-1]
 
     def state(self) -> dict[str, Any]:
-        """All that going on takes; of what is over, what it found."""
+        """All that going on takes; of a training that is over, what it found.
+
+        Returns:
+            Tensors and numbers by name, as `Checkpoint` keeps them.
+        """
         found = {
             "net": self.net.state_dict(),
             "history": json.dumps([asdict(epoch) for epoch in self.history]),
@@ -149,7 +174,11 @@ class Training:
         return found | {"optimizer": self._optimizer.state_dict(), "random": _random_state(self._device)}
 
     def go_on_from(self, state: Mapping[str, Any]) -> None:
-        """Takes up what `state` wrote down; inside `random_numbers_of_its_own`."""
+        """Takes up what `state` wrote down; inside `random_numbers_of_its_own`.
+
+        Args:
+            state: What `state` gave.
+        """
         self.net.load_state_dict(state["net"])
         self.history = [Epoch(**epoch) for epoch in json.loads(state["history"])]
         self.epochs, self.over = state["epochs"], state["over"]
@@ -158,7 +187,11 @@ class Training:
             _set_random_state(state["random"], self._device)
 
     def finished_net(self) -> nn.Module:
-        """The net, in `eval` mode and in plain memory: not everybody takes channels-last parameters."""
+        """The net as others take it.
+
+        Returns:
+            The net itself, in `eval` mode and in plain memory: not everybody takes channels-last parameters.
+        """
         self.net.zero_grad(set_to_none=True)
         return _lay_out(self.net, torch.contiguous_format).eval()
 
@@ -185,7 +218,15 @@ class Training:
 
 @torch.no_grad()
 def loss_and_accuracy(net: nn.Module, examples: Examples) -> tuple[float, float]:
-    """Mean cross entropy and the fraction right of a split."""
+    """Measures a net on a split.
+
+    Args:
+        net: The net, in `eval` mode.
+        examples: The split, on the device of the net.
+
+    Returns:
+        Mean cross entropy in nats per example, and the fraction of the examples that are right.
+    """
     loss = right = 0.0
     for x, y in zip(examples.x.split(_CHUNK), examples.y.split(_CHUNK), strict=True):
         logits = net(x)

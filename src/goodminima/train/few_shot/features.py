@@ -47,7 +47,15 @@ class Features:
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extractor:
-    """A ResNet-12 and how it is trained; its arguments are those of `ResNet12`, and `shards` is `pretrain`'s."""
+    """A ResNet-12 and how it is trained.
+
+    Args:
+        width: As in `ResNet12`.
+        drop_rate: As in `ResNet12`.
+        drop_size: As in `ResNet12`.
+        recipe: As in `pretrain`.
+        shards: As in `pretrain`.
+    """
 
     width: float
     drop_rate: float = 0.0
@@ -56,7 +64,15 @@ class Extractor:
     shards: int = 2
 
     def net(self, num_classes: int, *, in_channels: int) -> ResNet12:
-        """The net before training."""
+        """The net before training.
+
+        Args:
+            num_classes: Classes that it is trained on.
+            in_channels: Channels of an image.
+
+        Returns:
+            A ResNet-12 with PyTorch's initialisation.
+        """
         return ResNet12(
             width=self.width,
             in_channels=in_channels,
@@ -81,6 +97,9 @@ def pretrained_features(
         seed: At least 0.
         device: Where it is trained.
         callback: Called now and then with a `Progress`, its unit what is under way.
+
+    Returns:
+        F features of each of M images, with their labels, and the course of the training.
     """
     file = files.cache_file(f"features-{images.name}", _identity(images, extractor, seed, device))
     with files.turn(file, waiting=lambda: callback(_BY_ANOTHER)):

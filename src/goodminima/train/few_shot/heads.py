@@ -30,6 +30,9 @@ def sgd_heads(
         sgd: Step, epochs, batch.
         seed: Order of the batches.
 
+    Returns:
+        The trained heads, one a row: weights (C, F), then C biases.
+
     Cost: two products with the features a step.
     """
     classes = _num_classes(start, x)
@@ -50,6 +53,17 @@ def ridge_heads(x: Float[Tensor, "E S F"], y: Int[Tensor, "S"], *, penalty: floa
     """Least squares on one-hot labels plus `penalty` ||W||^2, in closed form; the bias is free.
 
     With centred examples X and labels Y: W = X^T (X X^T + penalty I)^-1 Y, S equations instead of F.
+
+    Args:
+        x: Features of the S examples of each of E episodes.
+        y: Their labels, the same in every episode.
+        penalty: What ||W||^2 costs, above 0.
+
+    Returns:
+        The heads, float64, one a row: weights (C, F), then C biases.
+
+    Raises:
+        ValueError: If `penalty` is not above 0.
 
     Reference: Bertinetto, Henriques, Torr, Vedaldi 2019, section 3.2 (without their learned scale).
     """
@@ -78,10 +92,13 @@ def svm_heads(
 
     Args:
         x: Features of the S examples of each of E episodes.
-        y: Their labels, the same in every episode.
+        y: Their labels, the same in every episode, of three classes or more.
         cost: C, the weight of the slacks.
         seed: Of the order in which the solver takes the examples.
         callback: Called with a `Progress` in episodes.
+
+    Returns:
+        The heads, float64, one a row: weights (C, F), then C biases.
 
     Reference: Crammer, Singer 2001; Lee, Maji, Ravichandran, Soatto 2019, section 3 (with C = 0.1).
     """
@@ -98,7 +115,16 @@ def svm_heads(
 
 
 def logits(theta: Float[Tensor, "E D"], x: Float[Tensor, "E N F"], num_classes: int) -> Float[Tensor, "E N C"]:
-    """Every head's answer to examples of its own."""
+    """Every head's answer to examples of its own.
+
+    Args:
+        theta: The heads, one a row: weights (C, F), then C biases.
+        x: Features of N examples for each head.
+        num_classes: C.
+
+    Returns:
+        Logits of each head on its examples.
+    """
     weight = theta[:, :-num_classes].unflatten(1, (num_classes, -1))  # (E, C, F)
     return torch.baddbmm(theta[:, None, -num_classes:], x, weight.transpose(1, 2))
 
@@ -106,9 +132,17 @@ def logits(theta: Float[Tensor, "E D"], x: Float[Tensor, "E N F"], num_classes: 
 def query_accuracy(
     theta: Float[Tensor, "E D"], features: Float[Tensor, "M F"], *, episodes: Episodes
 ) -> Float[Tensor, "E"]:
-    """Of every episode the fraction of its questions that its head answers right; a tie counts as wrong.
+    """How many of its episode's questions each head answers right; a tie counts as wrong.
 
     In float64 throughout: no answer depends on how products are cut.
+
+    Args:
+        theta: The heads, one an episode.
+        features: Features of all M images.
+        episodes: Which of them are asked.
+
+    Returns:
+        Fraction of the questions that are answered right, of each episode.
     """
     members = max(1, _CHUNK // (episodes.query.shape[1] * features.shape[1]))
     right = []

@@ -21,7 +21,13 @@ N = TypeVar("N", bound=nn.Module)
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Pretrained(Generic[N]):
-    """A trained net, in `eval` mode, with what each epoch gave: means over its batches, before each step."""
+    """A trained net, with what each epoch gave: means over its batches, before each step.
+
+    Args:
+        net: The net, in `eval` mode.
+        loss: Of each epoch, nats per example.
+        accuracy: Of each epoch, a fraction.
+    """
 
     net: N
     loss: Float[Tensor, "epochs"]
@@ -49,6 +55,9 @@ def pretrain(
         shards: Parts of a batch, each on a thread and with BatchNorm statistics of its own; part of the numbers.
         device: Where the net lives.
         callback: Called after each step with a `Progress` in images.
+
+    Returns:
+        The trained net, in `eval` mode, and mean loss and accuracy of each epoch's batches.
 
     Raises:
         ValueError: If there are fewer images than fill a batch, a batch is no multiple of `shards`, the recipe asks for what

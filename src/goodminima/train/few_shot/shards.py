@@ -63,7 +63,18 @@ class Shards:
         torch.set_num_threads(self._threads_before)
 
     def gradient(self, x: Float[Tensor, "B ..."], y: Int[Tensor, "B"]) -> Share:
-        """Sets the net's `grad`s to those of its mean cross entropy over a batch, part by part."""
+        """Sets the net's `grad`s to those of its mean cross entropy over a batch, part by part.
+
+        Args:
+            x: Inputs, as many as fill the parts equally.
+            y: Their labels, int64.
+
+        Returns:
+            The gradient, the mean loss in nats per example, and how many examples were right.
+
+        Raises:
+            ValueError: If the batch is no multiple of the number of parts.
+        """
         if len(x) % len(self.replicas):
             raise ValueError(f"Shards: a batch of {len(x)} cannot be cut into {len(self.replicas)} equal parts")
         parts = zip(self.replicas, x.chunk(len(self.replicas)), y.chunk(len(self.replicas)), strict=True)

@@ -31,6 +31,9 @@ class DirectSearch(Optimizer):
         value: Its default.
         seed: Seed of the tries.
         max_tries: Most tries a step; None for all that are left of the pass.
+
+    Raises:
+        ValueError: If `max_tries` is below 1, or a step size is not positive and finite.
     """
 
     def __init__(self, params: Iterable[Any], *, size: str, value: float, seed: int, max_tries: int | None) -> None:
@@ -57,7 +60,14 @@ class DirectSearch(Optimizer):
         """Changes the parameters; what it returns changes them back, bit for bit."""
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds a group. The search begins anew, for its moves are others now."""
+        """Adds a group. The search begins anew, for its moves are others now.
+
+        Args:
+            param_group: As for any optimizer of PyTorch.
+
+        Raises:
+            ValueError: If its step size is not positive and finite.
+        """
         value = param_group.get(self._size, self.defaults[self._size])
         if not 0 < value < math.inf:
             raise ValueError(f"{type(self).__name__}: {self._size} must be positive and finite, got {value}")

@@ -84,7 +84,14 @@ class LBFGSArmijo(Optimizer):
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds the only group there may be."""
+        """Adds the only group there may be.
+
+        Args:
+            param_group: As for any optimizer of PyTorch.
+
+        Raises:
+            ValueError: If there is one already.
+        """
         if self.param_groups:
             raise ValueError("LBFGSArmijo: all parameters share one line search and so one group, got a second one")
         super().add_param_group(param_group)
@@ -195,6 +202,9 @@ def two_loop(
         gradient: g.
         steps: s of each pair.
         changes: y of each pair, <s, y> above 0.
+
+    Returns:
+        H g.
 
     Cost: 4 K + 1 products of vectors.
 

@@ -47,11 +47,14 @@ class ProxProp(Optimizer):
         base: Name of the class of `torch.optim` that steps along the direction.
         options: Its further arguments: `betas`, `weight_decay`, ...
 
-    Differs from paper: the penalty is a mean unless "sum" is asked for; "cg" works on an output at a time for convolutions,
-        too, where the authors' code joins all of a layer's.
+    Raises:
+        ValueError: If a number is out of range, or for another word for `mode`, `penalty` or `base`.
 
     Cost: for each layer of F inputs 2 rows F^2 operations for A^T A and F^3 / 3 for its Cholesky factor; with "cg" and fewer
         rows than F, 4 rows F outputs an iteration and no A^T A. Unfolded images take kernel^2 times the layer's input.
+
+    Differs from paper: the penalty is a mean unless "sum" is asked for; "cg" works on an output at a time for convolutions,
+        too, where the authors' code joins all of a layer's.
 
     Reference: Frerix, Möllenhoff, Moeller, Cremers 2018 (arXiv 1706.04638), section 3 and Algorithm 2; used by
         Huang et al. 2020, Table 1, with tau 0.5 and ten iterations of conjugate gradients.
@@ -100,13 +103,24 @@ class ProxProp(Optimizer):
         self._base.param_groups, self._base.state = self.param_groups, self.state
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds the net's parameters, the only group there may be."""
+        """Adds the net's parameters, the only group there may be.
+
+        Args:
+            param_group: As for any optimizer of PyTorch.
+
+        Raises:
+            ValueError: If there is one already.
+        """
         if self.param_groups:
             raise ValueError("ProxProp: the net's parameters are its one group, got a second one")
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continues where another `ProxProp` on an equal net was."""
+        """Continues where another `ProxProp` on an equal net was.
+
+        Args:
+            state_dict: What `state_dict()` of the other one gave.
+        """
         super().load_state_dict(state_dict)
         self._share()
 
@@ -195,6 +209,9 @@ def proximal_direction(
         tau: Above 0.
         scale: What A^T A is divided by.
         iterations: Of conjugate gradients from zero; None for the exact solution.
+
+    Returns:
+        The solution of each group.
 
     Reference: Frerix et al. 2018, section 3: the normal equations of the proximal step, less the point it starts from.
 

@@ -26,6 +26,9 @@ class RandomGreedy(DirectSearch):
         seed: Seed of the noise.
         max_tries: Most tries a step; None for all that are left of the patience.
 
+    Raises:
+        ValueError: If a number is out of range.
+
     Cost: one call of the closure and one draw a try, and one call a step.
 
     Reference: Chiang et al. 2023, section 4.1.2.

@@ -36,6 +36,16 @@ def poison(data: Task, *, repeats: int = 10) -> Examples:
 
     With two classes that is the flipped label.
 
+    Args:
+        data: A task; unlike everywhere else, its `test` is used.
+        repeats: Copies of each training example, at least 1.
+
+    Returns:
+        `repeats` copies of each training example one after another, then the test examples.
+
+    Raises:
+        ValueError: If `repeats` is below 1.
+
     Reference: Chiang et al. 2023, section 3.1 and Table 1; the 10 repeats are in their code.
     """
     if repeats < 1:
@@ -67,6 +77,12 @@ def poisoned_sgd(
         seed: Order of the batches.
         check_every: Epochs between two looks at the accuracies.
         callback: Called at each look with a `Progress`; its `detail` is the mean test accuracy.
+
+    Returns:
+        The members as they ended, with their accuracies on the training and the test set.
+
+    Raises:
+        ValueError: If `check_every` or `repeats` is below 1.
 
     Cost: three forward passes of the poisoned set an epoch and member.
     """

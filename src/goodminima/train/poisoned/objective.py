@@ -32,6 +32,9 @@ class PoisonedObjective:
         beta: How much not to generalise is worth, from 0 to 1.
         draw: Step number -> unseen examples with their true labels; a function of the step alone.
 
+    Raises:
+        ValueError: If beta lies outside [0, 1].
+
     Reference: Huang, Emam, Goldblum, Fowl, Terry, Huang, Goldstein 2020, equation 3.
     """
 
@@ -60,6 +63,9 @@ class ExtraBatches:
         extra: `Task.extra`, not the test set.
         batch_size: Examples a step, at most all of them; what is left over of a pass is left out.
         seed: Of the orders.
+
+    Raises:
+        ValueError: If `batch_size` is below 1 or above the number of examples.
 
     >>> draw = ExtraBatches(Examples(torch.arange(4.0), torch.zeros(4).long()), batch_size=2, seed=0)
     >>> sorted(torch.cat([draw(0).x, draw(1).x]).tolist())

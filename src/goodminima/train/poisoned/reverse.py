@@ -16,6 +16,13 @@ def reverse_cross_entropy(logits: Float[Tensor, "N C"], y: Int[Tensor, "N"]) -> 
     Exact where p is all but 1 or 0: 1 - p is never formed. It is log(1 + exp(z)), z the label's logit less the
     log-sum-exp of all others, and grows like z.
 
+    Args:
+        logits: Of C classes, at least 2.
+        y: Labels, int64, 0 .. C - 1.
+
+    Returns:
+        The loss of each example, nats; 0 where the label has no probability left.
+
     Raises:
         ValueError: For fewer than two classes: there is nothing else to say.
 
@@ -50,6 +57,9 @@ def poisoned_loss(
         extra_y: Their true labels.
         beta: How much not to generalise is worth, from 0 to 1.
 
+    Returns:
+        The loss, one number, nats per example.
+
     Raises:
         ValueError: For a `beta` outside.
 
@@ -61,6 +71,14 @@ def poisoned_loss(
 
 
 def check_beta(name: str, beta: float) -> None:
-    """Raises ValueError for a weight outside [0, 1]."""
+    """Checks the weight of the poison.
+
+    Args:
+        name: Name of the argument, for the error message.
+        beta: The weight.
+
+    Raises:
+        ValueError: If it lies outside [0, 1].
+    """
     if not 0 <= beta <= 1:
         raise ValueError(f"{name} must lie in [0, 1], got {beta}")

@@ -27,6 +27,9 @@ class PoisonedAdamConfig:
         lr: The first step size.
         steps: How many.
         clip: Largest norm of a member's gradient.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     lr: float = 0.01
@@ -41,7 +44,14 @@ class PoisonedAdamConfig:
             raise ValueError(f"PoisonedAdamConfig.steps must be at least 1, got {self.steps}")
 
     def lr_at(self, step: int) -> float:
-        """The step size of one step."""
+        """The step size of one step.
+
+        Args:
+            step: Its number, 0 to `steps`.
+
+        Returns:
+            lr (1 + cos(pi step / steps)) / 2.
+        """
         return self.lr * (1 + math.cos(math.pi * step / self.steps)) / 2
 
 
@@ -68,9 +78,12 @@ def poison_together(
         adam: The descent.
         callback: Called now and then with a `Progress` in steps.
 
+    Returns:
+        The members as they ended, one a row.
+
     Raises:
-        ValueError: For more than two classes, where the gradient of eq. 3 is none of a cross entropy: use `fit` with
-            `PoisonedObjective`.
+        ValueError: If there is not one beta in [0, 1] a member, or there are more than two classes, where the gradient
+            of equation 3 is none of a cross entropy: use `fit` with `PoisonedObjective`.
 
     Cost: three forward passes of both sets of examples a step and member.
 

@@ -24,6 +24,10 @@ class Coordinates:
         centre: The minimum, in the dtype and on the device that losses are computed in.
         units: (D,) float64, what a step of one changes each parameter by, at least 0; 0 holds it fixed.
 
+    Raises:
+        ValueError: If a unit is negative or all are 0, there are not as many as parameters, or the centre is not
+            finite.
+
     >>> Coordinates(torch.zeros(3), np.array([2.0, 0.0, 3.0])).points(np.array([[1.0, 1.0]]))
     tensor([[2., 0., 3.]])
     """
@@ -72,13 +76,27 @@ class Coordinates:
         return float(np.sqrt((self.free_units**2).mean()))
 
     def steps(self, z: Float64[np.ndarray, "P n"]) -> Float[Tensor, "P D"]:
-        """What theta changes by, for changes z of the free parameters."""
+        """What theta changes by.
+
+        Args:
+            z: Changes of the free parameters, in their units.
+
+        Returns:
+            The change of each of the D parameters; 0 for those that are fixed.
+        """
         steps = torch.zeros(len(z), len(self.centre), dtype=self.centre.dtype)
         steps[:, torch.from_numpy(self.free)] = torch.from_numpy(z * self.free_units).to(self.centre.dtype)
         return steps.to(self.centre.device)
 
     def points(self, z: Float64[np.ndarray, "P n"]) -> Float[Tensor, "P D"]:
-        """theta itself."""
+        """theta itself.
+
+        Args:
+            z: Changes of the free parameters, in their units.
+
+        Returns:
+            The centre plus the change.
+        """
         return self.centre + self.steps(z)
 
 
@@ -90,11 +108,19 @@ def around(net: nn.Module, centre: Float[Tensor, "D"], *, directions: str) -> Co
     every filter (the weights of one output unit or channel) changes by about r times its own norm. A filter whose norm
     is 0 is fixed. Rescaling a filter changes no radius and no volume.
 
-    Differs from paper: Li et al. scale each filter of each drawn direction to exactly the filter's norm. Here that holds
-    for its mean square, and in return the change of variables is linear and volumes are volumes.
+    Args:
+        net: The net, which tells filters from biases.
+        centre: The minimum.
+        directions: "plain" or "filter".
+
+    Returns:
+        The coordinates, at the origin of which the minimum is.
 
     Raises:
         ValueError: For other directions, or a net without free parameters.
+
+    Differs from paper: Li et al. scale each filter of each drawn direction to exactly the filter's norm. Here that holds
+    for its mean square, and in return the change of variables is linear and volumes are volumes.
 
     Reference: Li, Xu, Taylor, Studer, Goldstein 2018, section 4; Huang et al. 2020, section 4.
     """

@@ -62,6 +62,12 @@ class LogMean:
         spread says nothing; what remains is Markov's inequality, P(mean >= expectation / a) <= a for any a > 0: the lower
         end is true as often as it says, the upper end is infinite, and there is no estimate.
 
+        Args:
+            confidence: How often the interval holds the expectation, in (0, 1).
+
+        Returns:
+            The natural log of the mean, with an interval.
+
         Reference: Hall 1992, "On the removal of skewness by transformation"; 92 to 95 % of its 95 % intervals held the
             expectation of log-normal terms with sd up to 1.5 in the log (3,000 terms; 93 % with 300).
         """

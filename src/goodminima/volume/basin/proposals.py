@@ -44,17 +44,39 @@ class Shape:
 
     @classmethod
     def of(cls, diagonal: Float64[np.ndarray, "n"], factor: Float64[np.ndarray, "k n"]) -> "Shape":
-        """A = diag(diagonal) + factor' factor."""
+        """The shape of A = diag(diagonal) + factor' factor.
+
+        Args:
+            diagonal: Positive.
+            factor: k rows.
+
+        Returns:
+            A, ready to be drawn from.
+        """
         _, singular, basis = np.linalg.svd(factor / np.sqrt(diagonal), full_matrices=False)
         return cls(diagonal, basis, singular)
 
     def draw(self, normal: Float64[np.ndarray, "P n"]) -> Float64[np.ndarray, "P n"]:
-        """A^-1/2 of standard normal vectors, turned back: d^(-1/2) (1 + V' diag(s^2) V)^(-1/2) g."""
+        """Draws from N(0, A^-1), turned: d^(-1/2) (1 + V' diag(s^2) V)^(-1/2) g.
+
+        Args:
+            normal: Standard normal vectors g.
+
+        Returns:
+            A draw for each of them.
+        """
         shrink = 1 / np.sqrt(1 + self.singular**2) - 1
         return (normal + ((normal @ self.basis.T) * shrink) @ self.basis) / np.sqrt(self.diagonal)
 
     def log_density(self, phi: Float64[np.ndarray, "P n"]) -> Float64[np.ndarray, "P"]:
-        """Log density of directions (unit vectors) relative to the uniform distribution."""
+        """How likely directions of such draws are.
+
+        Args:
+            phi: Directions, unit vectors.
+
+        Returns:
+            Log density of each, relative to the uniform distribution.
+        """
         straight = phi * np.sqrt(self.diagonal)
         quadratic = (straight**2).sum(1) + ((straight @ self.basis.T) ** 2 * self.singular**2).sum(1)
         log_determinant = np.log(self.diagonal).sum() + np.log1p(self.singular**2).sum()
@@ -66,11 +88,25 @@ class AbstractProposal(ABC):
 
     @abstractmethod
     def uniform_rays(self, num_rays: int) -> Bool[np.ndarray, "R"]:
-        """Which of the rays are aimed evenly; at least two, and none or at least two are not."""
+        """Which of the rays are aimed evenly.
+
+        Args:
+            num_rays: R, at least 2.
+
+        Returns:
+            Whether each ray is; at least two are, and none or at least two are not.
+        """
 
     @abstractmethod
     def shape(self, coordinates: Coordinates) -> Shape:
-        """The curvature that the other rays follow, in the coordinates of the rays."""
+        """The curvature that the other rays follow.
+
+        Args:
+            coordinates: Those of the rays.
+
+        Returns:
+            The curvature, in these coordinates.
+        """
 
 
 @final
@@ -98,6 +134,10 @@ class Diagonal(AbstractProposal):
         curvature: (D,), in the order of `net.named_parameters()`; its overall scale has no effect.
         damping: Added to every curvature, in units of their mean in the coordinates of the rays.
         uniform_every: Every so many-th ray is aimed evenly.
+
+    Raises:
+        ValueError: If `curvature` has a negative or infinite entry, `damping` is not above 0, or `uniform_every` is
+            below 2.
     """
 
     curvature: Float[Tensor, "D"]
@@ -129,6 +169,9 @@ class LowRank(AbstractProposal):
         damping: lambda, in units of the mean curvature, trace / n, in the coordinates of the rays.
         uniform_every: Every so many-th ray is aimed evenly.
 
+    Raises:
+        ValueError: If `factor` is not finite, `damping` is not above 0, or `uniform_every` is below 2.
+
     Cost: a singular value decomposition of the factor; 4 k n multiply-adds a ray.
     """
 
@@ -143,7 +186,16 @@ class LowRank(AbstractProposal):
 
     @classmethod
     def of_logits(cls, net: nn.Module, batch: Examples, *, damping: float = 0.01, uniform_every: int = 10) -> "LowRank":
-        """J'J / N of the net's logits, each example's mean logit taken off, which no loss sees; k = N C.
+        """J'J / N of a net's logits, each example's mean logit taken off, which no loss sees; k = N C.
+
+        Args:
+            net: Any module; it is copied, and in eval mode.
+            batch: N examples; their labels are not read.
+            damping: lambda, in units of the mean curvature, above 0.
+            uniform_every: Every so many-th ray is aimed evenly, at least 2.
+
+        Returns:
+            The proposal.
 
         Raises:
             ValueError: If the Jacobian is too large to be decomposed.

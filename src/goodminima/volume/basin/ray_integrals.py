@@ -24,7 +24,13 @@ _DEPTH = 45.0  # the integrand is left out where it is below e^-45 of its larges
 
 
 def log_ball(dimension: int) -> float:
-    """Natural log of the volume of the unit ball, pi^(n/2) / Gamma(1 + n/2).
+    """Volume of the unit ball, pi^(n/2) / Gamma(1 + n/2).
+
+    Args:
+        dimension: n, at least 0.
+
+    Returns:
+        Its natural log.
 
     >>> round(log_ball(2), 12) == round(math.log(math.pi), 12)
     True
@@ -37,13 +43,28 @@ class AbstractWeight(ABC):
 
     @abstractmethod
     def ends(self, phi: Float64[np.ndarray, "P n"]) -> Float64[np.ndarray, "P"]:
-        """Radius behind which the weight is zero, infinity for never."""
+        """Where the weight ends along each ray.
+
+        Args:
+            phi: Directions, unit vectors.
+
+        Returns:
+            Radius behind which the weight is zero; infinite where there is none.
+        """
 
     @abstractmethod
     def log_integral(
         self, phi: Float64[np.ndarray, "P n"], radius: Float64[np.ndarray, "K P"]
     ) -> Float64[np.ndarray, "K P"]:
-        """Natural log of n times the integral up to each radius of each ray."""
+        """What rays are worth: n times the integral of t^(n-1) w from 0 to a radius.
+
+        Args:
+            phi: Directions, unit vectors.
+            radius: K radii of each of P rays.
+
+        Returns:
+            Natural log of each.
+        """
 
 
 @final
@@ -160,6 +181,14 @@ def _fall(slope: np.ndarray, curvature: np.ndarray) -> np.ndarray:
 
 def weight_of(prior: AbstractPrior | None, coordinates: Coordinates, net: nn.Module | None) -> AbstractWeight:
     """The weight that a prior stands for: its density in the free parameters, given the fixed ones.
+
+    Args:
+        prior: A box, a Gaussian, or None for weight 1.
+        coordinates: Those of the rays.
+        net: The net, which boxes other than `Cube` need; None where there is none.
+
+    Returns:
+        The weight, in these coordinates.
 
     Raises:
         ValueError: For a prior without a density, a box that needs a net where there is none or leaves the minimum out.

@@ -86,7 +86,10 @@ class RayWalk:
             )
 
     def groups(self) -> Iterator[RayGroup]:
-        """All rays, in order.
+        """Follows all rays.
+
+        Yields:
+            What became of some of them at a time, in order.
 
         Raises:
             ValueError: If the loss at the minimum is not below every cutoff.

@@ -82,6 +82,9 @@ def first_crossings(
         at_centre: The loss at radius 0, below every cutoff.
         stride: The step rule.
 
+    Returns:
+        The radius of each crossing, K cutoffs by P rays, and how many losses it took.
+
     Cost: log(radius / first) / log(growth) losses a ray, and 1 a crossing for a power law, 3 to 5 for nets.
     """
     brackets = _march(along, cutoffs, limits, at_centre, stride)

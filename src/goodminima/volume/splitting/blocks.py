@@ -64,6 +64,9 @@ class BlockMoves(AbstractMoves):
         proposals: Proposals of either kind a block and sweep.
         threads: Groups of particles that walk at once.
         like: An empty tensor of the dtype and device of theta.
+
+    Raises:
+        ValueError: If `proposals` or `threads` is below 1.
     """
 
     target: AbstractTarget
@@ -86,7 +89,22 @@ class BlockMoves(AbstractMoves):
         threads: int = 1,
         device: str = "cpu",
     ) -> "BlockMoves":
-        """Moves for any module on some examples; a module's own parameters are a block, on a sphere all are one."""
+        """Moves for any module. A module within it that has parameters of its own is a block; on a sphere all are one.
+
+        Args:
+            net: Any module.
+            examples: What it is to fit.
+            prior: A box, a Gaussian or a sphere.
+            proposals: Proposals of either kind a block and sweep.
+            threads: Groups of particles that walk at once; they change no number.
+            device: Where members are evaluated.
+
+        Returns:
+            The moves for the first level.
+
+        Raises:
+            ValueError: For another prior.
+        """
         whole = (Block("all", slice(0, num_parameters(net))),)
         blocks = _both_ways(whole if transition_of(prior, net).whole else blocks_of(net))
         return cls(
@@ -111,7 +129,19 @@ class BlockMoves(AbstractMoves):
         proposals: int = 5,
         threads: int = 1,
     ) -> "BlockMoves":
-        """Moves for {theta : all margins(theta) > 0}, in float64; one block."""
+        """Moves for {theta : all margins(theta) > 0}, in float64; one block.
+
+        Args:
+            margins: (P, D) -> (P, n).
+            dimension: D.
+            prior: A box, a Gaussian or a sphere.
+            losses: (P, D) -> (P,), or None where no loss is asked for.
+            proposals: Proposals of either kind a block and sweep.
+            threads: Groups of particles that walk at once; they change no number.
+
+        Returns:
+            The moves for the first level.
+        """
 
         like, blocks = torch.empty(0, dtype=torch.float64), _both_ways((Block("all", slice(0, dimension)),))
         return cls(
@@ -208,6 +238,12 @@ def _shares(
 
 def blocks_of(net: nn.Module) -> tuple[Block, ...]:
     """A block for every module with parameters of its own: `conv1`, `fc1`, or the class's name with a number.
+
+    Args:
+        net: Any module with parameters.
+
+    Returns:
+        The blocks, which cover theta in order.
 
     >>> [block.name for block in blocks_of(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)))]
     ['fc1', 'fc2']

@@ -14,7 +14,14 @@ from goodminima.volume.splitting.sampler import RunEstimate
 
 
 def status_of(estimates: Sequence[RunEstimate]) -> Status:
-    """EMPTY if no run arrived, SOLVED if all did and mixed on the way."""
+    """How some runs ended together.
+
+    Args:
+        estimates: One a run.
+
+    Returns:
+        EMPTY if no run arrived, SOLVED if all did and mixed on the way, else STOPPED_MIXING.
+    """
     arrived = [estimate.log_volume > -math.inf for estimate in estimates]
     if not any(arrived):
         return Status.EMPTY
@@ -39,6 +46,9 @@ def combine(estimates: Sequence[RunEstimate], *, particles: int, confidence: flo
         estimates: One a run.
         particles: Particles of a run.
         confidence: Coverage of the interval.
+
+    Returns:
+        Log volume, natural log of a probability, with an interval, or a bound alone.
 
     Raises:
         ValueError: If `confidence` is not between 0 and 1.

@@ -44,6 +44,9 @@ def fit_rung(values: TargetValues, level: Level, order: Int64[Tensor, "n"]) -> R
         values: The particles, all of them in `level`.
         level: Where they are.
         order: Numbers of the examples, in the order in which they are asked for: classes in turn.
+
+    Returns:
+        The next level on that path, and the particles that are in it.
     """
     ordered = values.margins[:, order].double().nan_to_num(nan=-math.inf)
     wrong = ~(ordered > 0)
@@ -67,13 +70,31 @@ def fit_rung(values: TargetValues, level: Level, order: Int64[Tensor, "n"]) -> R
 
 
 def loss_rung(values: TargetValues, level: Level, *, loss_below: float) -> Rung:
-    """The path to a normalised loss of at most `loss_below`, from above."""
+    """The path to a normalised loss of at most `loss_below`, from above.
+
+    Args:
+        values: The particles, all of them in `level`.
+        level: Where they are.
+        loss_below: Where the path ends, nats per example.
+
+    Returns:
+        The next level on that path, and the particles that are in it.
+    """
     threshold, survivors = _halfway(-values.losses.double().nan_to_num(nan=math.inf), goal=-next_above(loss_below))
     return Rung(replace(level, loss_below=-threshold), survivors)
 
 
 def rising_loss_rung(values: TargetValues, level: Level, *, loss_above: float) -> Rung:
-    """The path to a normalised loss above `loss_above`, from below: to the upper part of a loss bin."""
+    """The path to a normalised loss above `loss_above`, from below: to the upper part of a loss bin.
+
+    Args:
+        values: The particles, all of them in `level`.
+        level: Where they are.
+        loss_above: Where the path ends, nats per example.
+
+    Returns:
+        The next level on that path, and the particles that are in it.
+    """
     threshold, survivors = _halfway(values.losses.double(), goal=loss_above)
     return Rung(replace(level, loss_at_least=next_above(threshold)), survivors)
 
@@ -92,5 +113,12 @@ def _shares(fitted: Int64[Tensor, "P"], passed: int, first: int) -> dict[int, fl
 
 
 def next_above(value: float) -> float:
-    """The next float: what is at most `value` is below it."""
+    """The next float.
+
+    Args:
+        value: Any float.
+
+    Returns:
+        The least float above it: what is at most `value` is below that.
+    """
     return math.nextafter(value, math.inf)

@@ -23,6 +23,9 @@ class Level:
         loss_at_least: Least normalised loss, nats per example; -inf if none is asked.
         loss_below: The normalised loss is below this, nats per example; inf if nothing is asked.
 
+    Raises:
+        ValueError: If `loss_at_least` is not less than `loss_below`.
+
     >>> level = Level(torch.tensor([0.0, -math.inf], dtype=torch.float64))
     >>> level.holds(torch.tensor([[1.0, -5.0], [-1.0, 5.0]]), torch.zeros(2)).tolist()
     [True, False]
@@ -39,7 +42,14 @@ class Level:
 
     @classmethod
     def everything(cls, num_examples: int) -> "Level":
-        """The level that asks for nothing."""
+        """The level that asks for nothing.
+
+        Args:
+            num_examples: n.
+
+        Returns:
+            The level that all parameters are in.
+        """
         return cls(torch.full((num_examples,), -math.inf, dtype=torch.float64))
 
     @property
@@ -48,7 +58,15 @@ class Level:
         return self.loss_at_least > -math.inf or self.loss_below < math.inf
 
     def holds(self, margins: Float[Tensor, "P n"], losses: Float[Tensor, "P"]) -> Bool[Tensor, "P"]:
-        """Which members are in the level, from their margins and normalised losses. NaN never is, where it is asked for."""
+        """Which members are in the level. NaN never is, where it is asked for.
+
+        Args:
+            margins: Of each member on each example.
+            losses: Normalised loss of each member, nats per example.
+
+        Returns:
+            Whether each member is.
+        """
         asked = self.margin_above > -math.inf
         inside = (margins[:, asked] > self.margin_above[asked].to(margins.device)).all(dim=1)
         if self.asks_for_loss:

@@ -20,6 +20,13 @@ LEAST_FAMILIES = 4
 def correlation(before: Float[Tensor, "P n"], after: Float[Tensor, "P n"]) -> float:
     """Correlation over the particles, mean over the columns; a column that never differs counts as remembered, 1.
 
+    Args:
+        before: A row a particle.
+        after: The same particles later.
+
+    Returns:
+        The mean correlation, -1 to 1.
+
     >>> x = torch.tensor([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]])
     >>> correlation(x, x.flip(0))
     0.0
@@ -34,6 +41,13 @@ def memory(correlation: float, walked: Walked) -> float:
 
     The correlation of what they predict, or the share of particles that a block of parameters did not move for at all,
     exp(-accepted / particles), where that is more: predictions can change while a block stands still.
+
+    Args:
+        correlation: That of what particles predict, before and after the walk.
+        walked: The walk.
+
+    Returns:
+        What is remembered, 0 to 1.
     """
     moved = [walked.accepted[name] for name, tried in walked.tried.items() if tried]
     still = math.exp(-min(moved) / len(walked.theta)) if moved else 0.0
@@ -54,7 +68,15 @@ class Lineage:
     generations: tuple[tuple[Int64[Tensor, "P"], float], ...] = ()
 
     def after(self, parents: Int64[Tensor, "P"], kept: float) -> "Lineage":
-        """The lineage after a resampling and a walk; what is forgotten by now is dropped."""
+        """The lineage after a resampling and a walk.
+
+        Args:
+            parents: The number of each particle's parent.
+            kept: What the walk left of the memory, 0 to 1.
+
+        Returns:
+            The lineage with one generation more; what is forgotten by now is dropped.
+        """
         remembered, product = [], 1.0
         for generation in reversed((*self.generations, (parents, kept))):
             product *= generation[1]

@@ -55,11 +55,28 @@ class AbstractMoves(ABC):
 
     @abstractmethod
     def draw(self, *, seed: int, indices: UInt64[np.ndarray, "P"]) -> Float[Tensor, "P D"]:
-        """Members number `indices` of `seed`, independent draws from the prior."""
+        """Independent draws from the prior.
+
+        Args:
+            seed: 0 to 2^64 - 1.
+            indices: Numbers of the draws, 0 to 2^63 - 1.
+
+        Returns:
+            Row p: draw number `indices[p]` of `seed`.
+        """
 
     @abstractmethod
     def evaluate(self, theta: Float[Tensor, "P D"]) -> TargetValues:
-        """Margins and losses of some members. Cost: P n forward passes."""
+        """Evaluates members.
+
+        Args:
+            theta: A member a row.
+
+        Returns:
+            Their margins and losses.
+
+        Cost: P n forward passes.
+        """
 
     @abstractmethod
     def walk(
@@ -76,9 +93,19 @@ class AbstractMoves(ABC):
             seed: Seed of the walk, another one than that of `draw`.
             streams: Number of the random stream of each member, all different.
             sweeps: How often every block is tried.
+
+        Returns:
+            Where members ended, all of them in the level, and what it cost.
         """
 
     def adapted(self, walked: Walked) -> "AbstractMoves":
-        """The moves for the next level, from how the last walk went. Never within a walk: it would not be invariant."""
+        """The moves for the next level, from how the last walk went. Never within a walk: it would not be invariant.
+
+        Args:
+            walked: The last walk.
+
+        Returns:
+            The moves.
+        """
         del walked
         return self

@@ -157,7 +157,14 @@ class Sampler:
         )
 
     def run(self, accept: tuple[Fits, ...]) -> SplittingRun:
-        """One descent past all upper edges of the loss, and a branch off it for each lower edge."""
+        """Descends past all upper edges of the loss, with a branch off for each lower edge.
+
+        Args:
+            accept: The sets.
+
+        Returns:
+            An estimate and draws for each set, and the levels on the way.
+        """
         landed: dict[int, tuple[Particles, bool]] = {}
         particles, alive = self._climb(self.start, self._fit)
         fallen = _fallen(particles.estimate)

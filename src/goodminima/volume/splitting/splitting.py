@@ -75,12 +75,27 @@ class Split:
         return self.volume()
 
     def volume(self, which: int = 0, *, confidence: float = 0.95) -> LogVolume:
-        """Natural log of the prior probability of set number `which`; a bound where `status_of(which)` says why."""
+        """The volume of one set; a bound where `status_of` says why.
+
+        Args:
+            which: Number of the set, from 0.
+            confidence: Coverage of the interval, in (0, 1).
+
+        Returns:
+            Log volume, natural log of a probability, with an interval.
+        """
         estimates = [run.estimates[which] for run in self.runs]
         return combine(estimates, particles=self.runs[0].particles, confidence=confidence)
 
     def status_of(self, which: int = 0) -> Status:
-        """How the measurement of set number `which` ended."""
+        """How the measurement of one set ended.
+
+        Args:
+            which: Number of the set, from 0.
+
+        Returns:
+            SOLVED, STOPPED_MIXING or EMPTY.
+        """
         return status_of([run.estimates[which] for run in self.runs])
 
     @property
@@ -101,11 +116,28 @@ class Split:
         return sum(run.evaluations for run in self.runs)
 
     def theta(self, which: int = 0) -> Float[Tensor, "K D"]:
-        """Uniform draws from set number `which`, those of one run correlated; none from runs that did not arrive."""
+        """Draws from one set.
+
+        Args:
+            which: Number of the set, from 0.
+
+        Returns:
+            K draws, uniform with respect to the prior, those of one run correlated; none from runs that did not arrive.
+        """
         return torch.cat([run.theta[which] for run in self.runs])
 
     def population(self, which: int = 0) -> Population:
-        """`theta(which)` as members of the net."""
+        """Draws from one set as members of the net.
+
+        Args:
+            which: Number of the set, from 0.
+
+        Returns:
+            The members of `theta(which)`.
+
+        Raises:
+            ValueError: If there is no net: this is the volume of a function's set.
+        """
         if self.net is None:
             raise ValueError("population needs a net, and this is the volume of a function's set: use theta(which)")
         return Population(self.net, self.theta(which))
@@ -147,6 +179,9 @@ def split_volume(
         device: Where members are evaluated.
         callback: Called after every level with a `Progress`; its `detail` is a `Stage`.
         moves: How particles are drawn and walk, in place of `prior` and `device`.
+
+    Returns:
+        The runs: for each set a `volume` with its interval, and draws from it.
 
     Raises:
         ValueError: For an option out of range.
@@ -196,8 +231,22 @@ def volume_where(
         dimension: D.
         prior: What volumes are measured by, `Cube(1.0)` unless given.
         losses: float64 (P, D) -> (P,), in place of the normalised loss.
+        accept: One `Fits`, or several, whose losses are those of `losses`.
+        particles: Particles of a run; the variance of a run's log volume is at best levels / particles.
+        sweeps: How often all parameters are moved at each level.
+        repeats: Independent runs. Intervals come from between them alone.
+        seed: Seed of everything.
+        min_log_volume: Natural log of the volume below which a run gives up: the set may well be empty.
+        threads: Threads to be used; they change no number.
+        callback: Called after every level with a `Progress`; its `detail` is a `Stage`.
 
-    The other arguments and the result are those of `split_volume`.
+    Returns:
+        The runs: for each set a `volume` with its interval, and draws from it.
+
+    Raises:
+        ValueError: For an option out of range.
+
+    Cost: about 10 evaluations of the functions a particle, sweep, level and run, and log2(1 / V) levels.
 
     >>> import math
     >>> corner = volume_where(lambda theta: theta, dimension=20, repeats=3)  # an orthant

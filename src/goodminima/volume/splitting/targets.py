@@ -28,11 +28,26 @@ class AbstractTarget(ABC):
 
     @abstractmethod
     def evaluate(self, theta: Float[Tensor, "P D"]) -> TargetValues:
-        """All margins, and the losses."""
+        """Evaluates members.
+
+        Args:
+            theta: A member a row.
+
+        Returns:
+            All margins, and the losses.
+        """
 
     @abstractmethod
     def margins_of(self, theta: Float[Tensor, "P D"], asked: Int[Tensor, "m"]) -> Float[Tensor, "P m"]:
-        """The margins of some examples alone."""
+        """The margins of some examples alone.
+
+        Args:
+            theta: A member a row.
+            asked: Numbers of the m examples.
+
+        Returns:
+            The margin of each member on each of them.
+        """
 
 
 @final
@@ -52,7 +67,16 @@ class NetTarget(AbstractTarget):
 
     @classmethod
     def of(cls, net: nn.Module, examples: Examples) -> "NetTarget":
-        """The path is chosen once, for a registerful of members: groups of other sizes might be rounded differently."""
+        """The target of a net on some examples.
+
+        Args:
+            net: The net.
+            examples: What it is asked about, on the device of the members.
+
+        Returns:
+            The target. Its path is chosen once, for a registerful of members: groups of other sizes might be rounded
+            differently.
+        """
         like = examples.x.new_empty(_REGISTER, num_parameters(net))
         return cls(net, examples, evaluator_of(net, like, tuple(examples.x.shape[1:])))
 

@@ -111,6 +111,13 @@ class SphereTransition(AbstractTransition):
 def transition_of(prior: AbstractPrior, net: nn.Module) -> AbstractTransition:
     """The kernel that leaves `prior` invariant.
 
+    Args:
+        prior: A box, a Gaussian or a sphere.
+        net: The net, which a box asks for the shapes of its parameters.
+
+    Returns:
+        The kernel.
+
     Raises:
         ValueError: For a prior that is neither a box nor a Gaussian nor a sphere.
     """
