@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from goodminima.core.checkpoint import OtherTraining
-from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Context
-from goodminima.experiments.shared_trainings import images_told, shared_training, try_shared_training
+from goodminima.experiments.settings import Settings
+from goodminima.experiments.shared_trainings import shared_training, try_shared_training
 from goodminima.tasks import Examples, Task
 from goodminima.train import Fit, OptimizerConfig, Recipe, fit
 
@@ -23,7 +23,7 @@ RECIPE = Recipe(epochs=20, batch_size=4, optimizer=OptimizerConfig(lr=0.1, optio
 
 def context(folder: Path, replicate: int = 0) -> Context:
     return Context(
-        experiment="liu2020/table2", scale_settings={}, replicate=replicate, seed=0, data=None, trainings=folder
+        experiment="liu2020/table2", scale_settings=Settings(), replicate=replicate, seed=0, data=None, trainings=folder
     )
 
 
@@ -77,7 +77,7 @@ def test_without_a_folder_everything_is_trained() -> None:
         files.append(file)
         return trained(file)
 
-    bare = Context(experiment="e", scale_settings={}, replicate=0, seed=0, data=None)
+    bare = Context(experiment="e", scale_settings=Settings(), replicate=0, seed=0, data=None)
     assert shared_training(bare, "vanilla", train).history == trained(None).history
     assert try_shared_training(bare, "vanilla", train) is not None
     assert files == [None, None]
@@ -135,9 +135,3 @@ def test_when_the_one_that_trains_is_killed_another_goes_on_from_there(tmp_path:
     ours = [int(seen) for pid, seen in lines if pid != str(other.pid)]
     assert ours[0] > 4  # not from the beginning
     assert mine.history == trained(None).history
-
-
-def test_the_live_line_hears_what_is_trained(tmp_path: Path) -> None:
-    heard: list[Progress] = []
-    images_told(replace(context(tmp_path), callback=heard.append), "vanilla")(30, 100)
-    assert heard == [Progress(done=30, total=100, unit="examples of vanilla", effort=30, effort_unit="examples")]

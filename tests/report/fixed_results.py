@@ -1,10 +1,31 @@
 """Results that are written down, not computed, so that what is made of them can be written down too."""
 
+from dataclasses import dataclass
+
 from goodminima.experiments.experiment import Cell, Experiment, Outcome, Printed, Scale
+from goodminima.experiments.settings import Count, Settings
 from goodminima.run import Group, Replicate, Results
 from goodminima.run.results import identity_of
 
 LOW, HIGH = "(0.3, 0.35]", "(0.35, 0.4]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Settings):
+    samples: Count
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowInBins(Settings):
+    samples: Count
+    method: str
+    edges: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget(Settings):
+    budget: Count
 
 
 def never(cell, context):
@@ -14,12 +35,12 @@ def never(cell, context):
 CELLS = (
     Cell(
         name="n=2/gc",
-        settings={"samples": 2, "method": "G&C", "edges": (0.3, 0.35, 0.4)},
+        settings=RowInBins(samples=2, method="G&C", edges=(0.3, 0.35, 0.4)),
         measures=(LOW, HIGH),
         printed={LOW: Printed(0.669, 0.01), HIGH: Printed(0.9, 0.01)},
     ),
-    Cell(name="n=2/sgd", settings={"samples": 2, "method": "SGD"}, measures=(LOW, HIGH), printed={LOW: Printed(0.7)}),
-    Cell(name="n=4/gc", settings={"samples": 4, "method": "G&C"}, measures=(HIGH,)),
+    Cell(name="n=2/sgd", settings=Row(samples=2, method="SGD"), measures=(LOW, HIGH), printed={LOW: Printed(0.7)}),
+    Cell(name="n=4/gc", settings=Row(samples=4, method="G&C"), measures=(HIGH,)),
 )
 EXPERIMENT = Experiment(
     name="paper/table",
@@ -27,7 +48,7 @@ EXPERIMENT = Experiment(
     claim="It claims.",
     source="Somebody 2000, Table 1",
     cells=CELLS,
-    scales={name: Scale(replicates=2, settings={"budget": 1000}) for name in ("smoke", "laptop", "paper")},
+    scales={name: Scale(replicates=2, settings=Budget(budget=1000)) for name in ("smoke", "laptop", "paper")},
     run_cell=never,
     row_labels=("samples", "method"),
     data="digits",

@@ -2,7 +2,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from toy_experiment import TOY, WITH_DATA
+from toy_experiment import TOY, WITH_DATA, Pause
 
 from goodminima.report.markdown import command, slug, write_report
 from goodminima.run import Group, Store, run
@@ -47,7 +47,7 @@ def test_a_page_says_where_its_numbers_come_from(store: Store, tmp_path: Path):
 
 def test_what_cannot_be_shown_is_named(store: Store, tmp_path: Path):
     run(dataclasses.replace(TOY, name="gone/away"), store=store, scale="smoke")
-    changed = dataclasses.replace(TOY.scales["smoke"], settings={"pause": 0.001})
+    changed = dataclasses.replace(TOY.scales["smoke"], settings=Pause(pause=0.001))
     run(dataclasses.replace(TOY, scales={**TOY.scales, "smoke": changed}), store=store, scale="smoke")
     text = write_report(store, tmp_path / "report").read_text()
     assert "- gone/away (scale smoke, seed 0, cpu): no experiment of this name" in text

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy_experiment import DYING, FAILING, ODD, THREADS, TOY
+from toy_experiment import DYING, FAILING, ODD, THREADS, TOY, Pause
 
 from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Context, Experiment
@@ -31,7 +31,7 @@ def executor(request: pytest.FixtureRequest) -> Iterator[AbstractExecutor]:
 
 
 def units(experiment: Experiment, replicates: int = 2, pause: float = 0.0) -> list[Unit]:
-    context = Context(experiment=experiment.name, scale_settings={"pause": pause}, replicate=0, seed=5, data=None)
+    context = Context(experiment=experiment.name, scale_settings=Pause(pause=pause), replicate=0, seed=5, data=None)
     return [
         Unit(cell=cell.name, context=replace(context, replicate=replicate))
         for replicate in range(replicates)

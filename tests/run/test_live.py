@@ -6,6 +6,7 @@ from rich.console import Console
 
 from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Context, Outcome
+from goodminima.experiments.settings import Settings
 from goodminima.run import Finished, Group, Plan
 from goodminima.run.executors import Unit
 from goodminima.run.live import LiveLine, _described
@@ -15,7 +16,9 @@ PLAN = Plan(group=GROUP, wanted=6, missing={"n=2 [red]": 2, "n=4": 2}, slots=2)
 
 
 def unit(cell: str, replicate: int) -> Unit:
-    return Unit(cell=cell, context=Context(experiment="e", scale_settings={}, replicate=replicate, seed=0, data=None))
+    return Unit(
+        cell=cell, context=Context(experiment="e", scale_settings=Settings(), replicate=replicate, seed=0, data=None)
+    )
 
 
 def shown(*, terminal: bool, quiet_for: float = 0.0, seconds: float = 0.4) -> str:

@@ -2,19 +2,19 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from goodminima.experiments.experiment import Cell
-from goodminima.run.provenance import as_json, configuration, hash_of, revision, versions
+from goodminima.experiments.settings import Count, Settings
+from goodminima.run.provenance import configuration, hash_of, revision, versions
 
 SETTINGS = st.dictionaries(st.text(), st.integers() | st.text() | st.none() | st.lists(st.integers()))
 
 
-@dataclass(frozen=True)
-class Setting:
-    size: int
+@dataclass(frozen=True, kw_only=True)
+class Size(Settings):
+    size: Count
 
 
 @given(SETTINGS)
@@ -27,19 +27,16 @@ def test_different_settings_have_different_hashes(one: dict, other: dict):
     assert (hash_of(one) == hash_of(other)) == (one == other)
 
 
-def test_settings_may_hold_numbers_text_tuples_mappings_and_dataclasses():
-    settings = {1: (0.5, "x"), "net": Setting(3), "lowest": {2: None}}
-    assert as_json(settings) == {"1": [0.5, "x"], "net": {"type": "Setting", "size": 3}, "lowest": {"2": None}}
-
-
-def test_settings_without_a_stable_text_are_refused():
-    with pytest.raises(ValueError, match="settings hold a object"):
-        as_json({"x": object()})
-
-
 def test_the_device_is_part_of_a_configuration():
-    cell = Cell(name="c", settings={"n": 2}, measures=())
-    assert hash_of(configuration(cell, {}, device="cpu")) != hash_of(configuration(cell, {}, device="cuda"))
+    cell = Cell(name="c", settings=Size(size=2), measures=())
+    on_cpu, on_gpu = (hash_of(configuration(cell, Settings(), device=device)) for device in ("cpu", "cuda"))
+    assert on_cpu != on_gpu
+
+
+def test_the_settings_of_cell_and_scale_are_part_of_a_configuration():
+    cells = [Cell(name="c", settings=Size(size=size), measures=()) for size in (2, 3)]
+    hashes = {hash_of(configuration(cell, Size(size=size), device="cpu")) for cell in cells for size in (2, 3)}
+    assert len(hashes) == 4
 
 
 def test_a_hash_is_the_same_in_every_process():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from toy_experiment import FAILING, FAILS_UNLESS, TOY, WITH_DATA, make
+from toy_experiment import FAILING, FAILS_UNLESS, TOY, WITH_DATA, Pause, make
 
 from goodminima.experiments.experiment import Experiment, Outcome, Scale
 from goodminima.run import (
@@ -125,7 +125,7 @@ def test_fresh_forgets_the_chosen_cells_alone(store: Store):
 
 def test_a_changed_budget_never_reuses_old_numbers(store: Store):
     run(TOY, store=store, scale="smoke")
-    scales = {**TOY.scales, "smoke": Scale(replicates=3, settings={"pause": 0.001})}
+    scales = {**TOY.scales, "smoke": Scale(replicates=3, settings=Pause(pause=0.001))}
     changed = dataclasses.replace(TOY, scales=scales)
     report = run(changed, store=store, scale="smoke")
     assert (report.skipped, report.computed) == (0, 9)

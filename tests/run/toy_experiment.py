@@ -3,21 +3,38 @@
 import math
 import os
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome, Printed, Scale
+from goodminima.experiments.settings import Count, NonNegative, Settings
 
 MEASURES = ("low", "high")
 FAILS_UNLESS = "GOODMINIMA_TEST_HEALED"  # environment variable: replicate 1 of cell n=2/a of FAILING raises without it
 
 
-def run_cell(cell: Cell, context: Context) -> Outcome:
+@dataclass(frozen=True, kw_only=True)
+class Row(Settings):
+    """What a row sets."""
+
+    samples: Count
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause(Settings):
+    """What a scale sets: seconds that a replicate takes."""
+
+    pause: NonNegative
+
+
+def run_cell(cell: Cell[Row], context: Context[Pause]) -> Outcome:
     """Draws two numbers; `pause` seconds in ten steps; finds no `high` in every third replicate."""
     for step in range(10):
-        time.sleep(context.scale_settings["pause"] / 10)
+        time.sleep(context.scale_settings.pause / 10)
         context.callback(Progress(done=step + 1, total=10, effort=100.0 * (step + 1)))
     generator = np.random.default_rng(context.key("toy", cell.name))
     low, high = generator.uniform(0.5, 0.6), generator.uniform(0.8, 0.9)
@@ -30,26 +47,26 @@ def run_cell(cell: Cell, context: Context) -> Outcome:
     )
 
 
-def run_cell_failing(cell: Cell, context: Context) -> Outcome:
+def run_cell_failing(cell: Cell[Row], context: Context[Pause]) -> Outcome:
     """As `run_cell`, but replicate 1 of one cell raises."""
     if cell.name == "n=2/a" and context.replicate == 1 and not os.environ.get(FAILS_UNLESS):
         raise RuntimeError("the toy\nbroke")
     return run_cell(cell, context)
 
 
-def run_cell_dying(cell: Cell, context: Context) -> Outcome:
+def run_cell_dying(cell: Cell[Row], context: Context[Pause]) -> Outcome:
     """As `run_cell`, but one replicate takes its whole process down."""
     if cell.name == "n=2/a" and context.replicate == 1:
         os._exit(7)
     return run_cell(cell, context)
 
 
-def run_cell_threads(cell: Cell, context: Context) -> Outcome:
+def run_cell_threads(cell: Cell[Row], context: Context[Pause]) -> Outcome:
     """Tells on how many threads it runs."""
     return Outcome(values={"low": float(torch.get_num_threads())})
 
 
-def run_cell_odd(cell: Cell, context: Context) -> Outcome:
+def run_cell_odd(cell: Cell[Row], context: Context[Pause]) -> Outcome:
     """Returns what is not finite, or what its cell does not declare."""
     return Outcome(values={"low": math.nan, "high": 0.5} if cell.name == "n=2/a" else {"middle": 0.5}, note="odd")
 
@@ -59,7 +76,7 @@ def make(name: str, function=run_cell, **changes) -> Experiment:
     cells = tuple(
         Cell(
             name=f"n={n}/{method}",
-            settings={"samples": n, "method": method},
+            settings=Row(samples=n, method=method),
             measures=MEASURES,
             printed={"low": Printed(0.55, 0.01)} if method == "a" else {},
         )
@@ -70,9 +87,9 @@ def make(name: str, function=run_cell, **changes) -> Experiment:
         "claim": "Toys are quick.",
         "source": "Nobody (2000), Table 0",
         "scales": {
-            "smoke": Scale(replicates=3, settings={"pause": 0.0}),
-            "laptop": Scale(replicates=4, settings={"pause": 0.1}),
-            "paper": Scale(replicates=100, settings={"pause": 0.1}, cells=("n=2/a",)),
+            "smoke": Scale(replicates=3, settings=Pause(pause=0.0)),
+            "laptop": Scale(replicates=4, settings=Pause(pause=0.1)),
+            "paper": Scale(replicates=100, settings=Pause(pause=0.1), cells=("n=2/a",)),
         },
         "row_labels": ("samples", "method"),
         "remarks": ("The paper used real data.",),

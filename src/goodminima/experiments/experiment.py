@@ -69,6 +69,7 @@ class Cell(Generic[SettingsT_co]):
     claims: Mapping[str, Claim] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _check_settings(f"Cell {self.name!r}", self.settings)
         unknown = (set(self.printed) | set(self.claims)) - set(self.measures)
         if unknown:
             raise ValueError(f"Cell {self.name!r}: printed or claimed, but not measured: {sorted(unknown)}")
@@ -76,6 +77,11 @@ class Cell(Generic[SettingsT_co]):
     def with_settings(self, settings: OtherT) -> "Cell[OtherT]":
         """The same cell with other settings: for an entry that runs another one's cells."""
         return replace(cast(Any, self), settings=settings)
+
+
+def _check_settings(owner: str, settings: Settings) -> None:
+    if not isinstance(settings, Settings):
+        raise TypeError(f"{owner}: settings must be Settings, got a {type(settings).__name__}")
 
 
 @final
@@ -99,6 +105,7 @@ class Scale(Generic[SettingsT_co]):
     comparable: bool = True
 
     def __post_init__(self) -> None:
+        _check_settings("Scale", self.settings)
         least = min([self.replicates, *self.replicates_of.values()])
         if least < 1:
             raise ValueError(f"Scale: replicates must be at least 1, got {least}")
@@ -187,7 +194,7 @@ class Experiment:
         run_cell: Runs one replicate of one cell. Pure: everything it needs is in its arguments.
         data: Default data set, or None for toy experiments, which take no `--data`.
         percent: Whether values are fractions to be shown as per cent.
-        row_labels: Names of the cells' settings that label a row of the table, in order.
+        row_labels: Names of the cells' settings that label a row of the table, in order; an underscore reads as a space.
         picture: Name of the drawing function in `report.figures`, or None.
         remarks: Where ours differs from the paper; printed under the table.
     """
@@ -220,9 +227,7 @@ class Experiment:
 
     def _check_labels(self) -> None:
         for cell in self.cells:
-            known = (
-                [each.name for each in fields(cell.settings)] if isinstance(cell.settings, Settings) else cell.settings
-            )
+            known = [each.name for each in fields(cell.settings)]
             unknown = [label for label in self.row_labels if label not in known]
             if unknown:
                 raise ValueError(
@@ -234,8 +239,7 @@ class Experiment:
         for name, scale in self.scales.items():
             for cell in self.cells_at(name):
                 try:
-                    if isinstance(scale.settings, Settings):  # until all are
-                        scale.settings.check_cell(cell.settings)
+                    scale.settings.check_cell(cell.settings)
                 except ValueError as error:
                     raise ValueError(
                         f"Experiment {self.name!r}: scale {name!r} cannot run cell {cell.name!r}: {error}"

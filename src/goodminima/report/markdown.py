@@ -13,7 +13,6 @@ from goodminima.experiments.experiment import Experiment
 from goodminima.report.render import as_markdown
 from goodminima.report.tables import described, tables_of
 from goodminima.run.executors import find_experiment
-from goodminima.run.provenance import as_json
 from goodminima.run.results import Results, load_results
 from goodminima.run.store import Group, Store
 
@@ -72,7 +71,7 @@ def _draw(experiment: Experiment, results: Results, path: Path) -> list[str]:
 def _origin(results: Results) -> Iterator[str]:
     """Everything that is needed to judge the numbers, or to make them again."""
     group, rows = results.group, results.all_replicates()
-    settings = as_json(results.experiment.scales[group.scale].settings)
+    settings = results.experiment.scales[group.scale].settings.as_record()
     totals = Counter[str]()
     for row in rows:
         totals.update(row.outcome.counts)

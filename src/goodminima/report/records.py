@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from goodminima.experiments.experiment import SCALES, Cell, Claim, Experiment
-from goodminima.run.provenance import as_json
 from goodminima.run.request import group_of
 from goodminima.run.results import Results, empty_results, load_results
 from goodminima.run.store import Store
@@ -29,7 +28,7 @@ def _record(results: Results, cell: Cell, measure: str) -> Record:
     return {
         "experiment": group.experiment,
         "scale": group.scale,
-        "cell": {"name": cell.name, **as_json(cell.settings)},
+        "cell": {"name": cell.name, **cell.settings.as_record()},
         "measure": measure,
         "mean": summary.mean,
         "standard_error": summary.standard_error,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import final
 
 from goodminima.experiments.experiment import Cell, Claim, Experiment, Summary
-from goodminima.experiments.settings import as_json
 from goodminima.run.results import Results
 from goodminima.run.store import Group
 
@@ -139,7 +138,7 @@ def described(group: Group) -> str:
 
 def _row(results: Results, cell: Cell, columns: Sequence[str]) -> Row:
     chosen = results.experiment.row_labels
-    labels = tuple(str(as_json(cell.settings)[label]) for label in chosen) if chosen else (cell.name,)
+    labels = tuple(str(getattr(cell.settings, label)) for label in chosen) if chosen else (cell.name,)
     percent = results.experiment.percent
     entries = (
         _entry(results.summary(cell, column), percent=percent) if column in cell.measures else Entry()

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from goodminima.experiments.experiment import Cell
-from goodminima.experiments.settings import Settings, as_json
+from goodminima.experiments.settings import Settings
 
 
 def configuration(cell: Cell, scale_settings: Settings, *, device: str) -> dict[str, Any]:
     """Everything beside data, seed and replicate that a replicate's numbers depend on."""
-    return {"cell": as_json(cell.settings), "scale": as_json(scale_settings), "device": device}
+    return {"cell": cell.settings.as_record(), "scale": scale_settings.as_record(), "device": device}
 
 
 def hash_of(configured: Mapping[str, Any]) -> str:
