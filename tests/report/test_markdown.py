@@ -2,10 +2,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sql
 from toy_experiment import TOY, WITH_DATA, Pause
 
 from goodminima.report.markdown import command, slug, write_report
 from goodminima.run import Group, Store, run
+from goodminima.run.store import replicates
 
 GROUP = Group(experiment="paper/table", scale="laptop", data="", seed=3, device="cpu")
 
@@ -43,6 +45,18 @@ def test_a_page_says_where_its_numbers_come_from(store: Store, tmp_path: Path):
     assert 'Settings of the scale: `{"pause": 0.0}`' in page
     for word in ("torch", "numpy", "python", "Revision", "Computing time", "When"):
         assert word in page
+
+
+def test_a_page_counts_the_replicates_of_each_source(store: Store, tmp_path: Path):
+    run(TOY, store=store, scale="smoke")
+    with store.engine.begin() as connection:
+        changed = sql.update(replicates).where(replicates.c.replicate == 0).values(revision="c" * 40)
+        connection.execute(changed)
+    index = write_report(store, tmp_path / "report")
+    page = (index.parent / "toy_experiment-TOY-smoke-seed0-cpu.md").read_text()
+    assert f"{'c' * 40} (3 of 9 replicates)" in page
+    assert "3 with revision cccccccccc" in page
+    assert "3 with revision cccccccccc" in index.read_text()
 
 
 def test_what_cannot_be_shown_is_named(store: Store, tmp_path: Path):

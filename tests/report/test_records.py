@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -32,7 +33,16 @@ def test_a_record_says_all_about_one_measure():
         "data": "digits",
         "seed": 0,
         "device": "cpu",
+        "origins": [{"replicates": 3, "revision": "abc", "torch": "2.9", "numpy": None, "kernel": None}],
     }
+
+
+def test_records_count_the_replicates_of_each_source():
+    rows = RESULTS.replicates["n=2/gc"]
+    mixed = (dataclasses.replace(rows[0], revision="def+dirty"), *rows[1:])
+    results = dataclasses.replace(RESULTS, replicates={**RESULTS.replicates, "n=2/gc": mixed})
+    origins = [(origin["revision"], origin["replicates"]) for origin in records_of(results)[0]["origins"]]
+    assert origins == [("abc", 2), ("def+dirty", 1)]
 
 
 def test_what_there_is_not_is_null():

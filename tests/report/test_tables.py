@@ -191,3 +191,21 @@ def test_values_of_another_setting_stand_beside_ours_without_a_difference():
     ]
     assert "| G&C | ours<br>paper | 67.0±1.0 (2 of 3)<br>66.9±1.0 |" in as_markdown(table_of(results))
     assert "diff" not in in_terminal(results)
+
+
+def with_revisions(*revisions: str) -> Results:
+    """Replicates of one cell, each of another source."""
+    results = with_outcomes(EXPERIMENT.cells[2], [Outcome(values={"(0.35, 0.4]": 0.5})] * len(revisions))
+    rows = zip(results.replicates["n=4/gc"], revisions, strict=True)
+    return dataclasses.replace(
+        results, replicates={"n=4/gc": tuple(dataclasses.replace(row, revision=revision) for row, revision in rows)}
+    )
+
+
+def test_an_average_over_source_revisions_is_said_under_the_table():
+    one, other = "a" * 40, "b" * 40 + "+dirty"
+    counts = "2 of 3 with revision aaaaaaaaaa; 1 with revision bbbbbbbbbb and uncommitted changes"
+    line = f"Replicates are of different sources: {counts}."
+    assert line in in_terminal(with_revisions(one, other, one)).splitlines()
+    assert f"- {line}" in as_markdown(table_of(with_revisions(one, other, one))).splitlines()
+    assert not table_of(with_revisions(one, one)).footnotes

@@ -76,6 +76,10 @@ def _origin(results: Results) -> Iterator[str]:
     for row in rows:
         totals.update(row.outcome.counts)
     created = sorted(row.created for row in rows)
+
+    def of_all(count: int) -> str:
+        return "" if count == len(rows) else f" ({count} of {len(rows)} replicates)"
+
     yield f"- Made by `{command(group)}`"
     yield f"- Data: {group.data or 'toy data, made by the experiment'}"
     yield f"- Seed: {group.seed}; replicates: {len(rows)} over {len(results.cells)} cells"
@@ -83,9 +87,10 @@ def _origin(results: Results) -> Iterator[str]:
     yield f"- Computing time: {sum(row.seconds for row in rows):,.0f} s on {group.device}, one thread a replicate"
     if totals:
         yield f"- Counted in all: {'; '.join(f'{name} {total:,}' for name, total in totals.items())}"
-    for version in sorted({", ".join(f"{k} {v}" for k, v in row.versions.items()) for row in rows}):
-        yield f"- Versions: {version}"
-    yield f"- Revision of the source: {', '.join(sorted({row.revision for row in rows}))}"
+    versions = Counter(", ".join(f"{k} {v}" for k, v in row.versions.items()) or "unknown" for row in rows)
+    yield from (f"- Versions: {each}{of_all(count)}" for each, count in versions.most_common())
+    revisions = Counter(row.revision or "unknown" for row in rows)
+    yield f"- Revision of the source: {', '.join(f'{each}{of_all(count)}' for each, count in revisions.most_common())}"
     yield f"- When: {created[0]} to {created[-1]}"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from goodminima.experiments.experiment import SCALES, Cell, Claim, Experiment
+from goodminima.run.origins import MATTERING, Origin
 from goodminima.run.request import group_of
 from goodminima.run.results import Results, empty_results, load_results
 from goodminima.run.store import Store
@@ -17,7 +18,8 @@ def records_of(results: Results) -> list[Record]:
 
     Means and standard errors are fractions where the table shows per cent. `n` counts the replicates with a value,
     `replicates` all; `difference` is (ours - paper's) in combined standard errors; `holding` counts the replicates in which
-    above < value < below, so that the `statement` holds. What there is not, is None.
+    above < value < below, so that the `statement` holds; `origins` counts the cell's replicates by what made them: revision of
+    the source (`+dirty`: with uncommitted changes), torch, numpy, compiled kernel. What there is not, is None.
     """
     return [_record(results, cell, measure) for cell in results.cells for measure in cell.measures]
 
@@ -42,7 +44,14 @@ def _record(results: Results, cell: Cell, measure: str) -> Record:
         "data": group.data or None,
         "seed": group.seed,
         "device": group.device,
+        "origins": [_origin(origin, count) for origin, count in results.origins(cell.name).most_common()],
     }
+
+
+def _origin(origin: Origin, count: int) -> Record:
+    versions = zip(MATTERING, origin.versions, strict=True)
+    facts = {"revision": origin.revision, **dict(versions)}
+    return {"replicates": count} | {name: fact or None for name, fact in facts.items()}
 
 
 def _claimed(claim: Claim | None) -> Record:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 
 from goodminima.experiments.experiment import Cell, Claim, Experiment, Summary
+from goodminima.run.origins import told
 from goodminima.run.results import Results
 from goodminima.run.store import Group
 
@@ -184,6 +185,8 @@ def _footnotes(results: Results) -> Iterator[str]:
         yield from _notes(results, cell)
     if results.outdated:
         yield f"{results.outdated} stored replicates were made with other settings than today's and have no part here."
+    if origins := told(results.origins()):
+        yield origins
 
 
 def _left_out(results: Results, cell: Cell) -> Iterator[str]:

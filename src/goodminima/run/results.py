@@ -1,10 +1,12 @@
 """What a store knows about one experiment: the input of tables, records and pictures."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
 from goodminima.experiments.experiment import Cell, Experiment, Outcome, Summary, summarise
+from goodminima.run.origins import Origin, origins_of
 from goodminima.run.provenance import configuration, hash_of
 from goodminima.run.store import Group, Identity, Replicate, Store
 
@@ -68,6 +70,10 @@ class Results:
         return sum(
             claim.holds(outcome.values[measure]) for outcome in self.outcomes(cell.name) if measure in outcome.values
         )
+
+    def origins(self, cell: str | None = None) -> Counter[Origin]:
+        """How many replicates each source and set of versions made: of one cell, or of all."""
+        return origins_of(self.all_replicates() if cell is None else self.replicates[cell])
 
     def all_replicates(self) -> list[Replicate]:
         """Every replicate, cell by cell."""
