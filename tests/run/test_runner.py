@@ -33,6 +33,7 @@ class Recorder(Observer):
         self.plan: Plan | None = None
         self.order: list[tuple[str, int]] = []
         self.ended_count = 0
+        self.found_count = 0
         self.waited = threading.Event()
 
     def planned(self, plan: Plan) -> None:
@@ -43,6 +44,9 @@ class Recorder(Observer):
 
     def ended(self, result: Result) -> None:
         self.ended_count += 1
+
+    def found(self, cells: Mapping[str, int]) -> None:
+        self.found_count += sum(cells.values())
 
     def waiting(self, elsewhere: int) -> None:
         self.waited.set()
@@ -183,6 +187,17 @@ def test_what_another_run_has_claimed_is_left_to_it_and_waited_for(store: Store,
     (report,) = reports
     assert (report.skipped, report.computed, report.elsewhere, report.stored) == (3, 2, 1, 6)
     assert ("n=2/a", 1) not in recorder.order
+    assert recorder.found_count == 1
+
+
+def test_a_plan_knows_what_stored_replicates_took(store: Store):
+    recorder = Recorder()
+    run(TOY, store=store, scale="smoke", replicates=1, observer=recorder)
+    assert recorder.plan is not None
+    assert recorder.plan.seconds == {}
+    run(TOY, store=store, scale="smoke", replicates=2, observer=recorder)
+    assert set(recorder.plan.seconds) == {cell.name for cell in TOY.cells}
+    assert all(seconds > 0 for seconds in recorder.plan.seconds.values())
 
 
 def test_two_runs_at_once_share_the_work(tmp_path: Path):

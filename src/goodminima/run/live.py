@@ -1,10 +1,8 @@
 """The live line of a run, on stderr: how far it is, what each worker is at, how long it will take."""
 
-import statistics
 import threading
 import time
-from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self, final
 
@@ -15,31 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from goodminima.core.progress import Progress
-from goodminima.run.executors import Finished, Result, Unit
+from goodminima.run.executors import Result, Unit
+from goodminima.run.forecast import Active, Forecast, TimeLeft
 from goodminima.run.observer import Observer, Plan
 
 QUIET_FOR = 2.0  # seconds; a run that is over by then shows nothing
 LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
-
-
-@dataclass(slots=True)
-class _Active:
-    """A replicate under way, and when the work began whose units its progress counts."""
-
-    name: str
-    started: float
-    began: float
-    progress: Progress | None = None
-
-    def hear(self, progress: Progress) -> None:
-        """A replicate that goes over to other work, told by its units or by less effort, begins it at its first report of it."""
-        before = self.progress
-        if before is not None and (
-            (before.unit, before.effort_unit) != (progress.unit, progress.effort_unit)
-            or progress.effort < before.effort
-        ):
-            self.began = time.monotonic()
-        self.progress = progress
 
 
 @final
@@ -53,22 +32,26 @@ class LiveLine(Observer):
         console: Where to show it; stderr by default.
         quiet_for: Seconds in which nothing is shown.
         line_every: Seconds between plain lines.
+        clock: Tells the seconds from which rates and the time left are made.
     """
 
     def __init__(
-        self, console: Console | None = None, *, quiet_for: float = QUIET_FOR, line_every: float = LINE_EVERY
+        self,
+        console: Console | None = None,
+        *,
+        quiet_for: float = QUIET_FOR,
+        line_every: float = LINE_EVERY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console = console or Console(stderr=True)
         self.quiet_for = quiet_for
         self.line_every = line_every
+        self.clock = clock
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._show, name="live line", daemon=True)
-        self._plan: Plan | None = None
-        self._left: Counter[str] = Counter()  # by cell
+        self._forecast = Forecast()
         self._elsewhere = 0
-        self._active: dict[tuple[str, int], _Active] = {}
-        self._seconds_of: defaultdict[str, list[float]] = defaultdict(list)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -82,28 +65,27 @@ class LiveLine(Observer):
 
     def planned(self, plan: Plan) -> None:
         with self._lock:
-            self._plan, self._left = plan, Counter(plan.missing)
+            self._forecast.planned(plan)
         if plan.stored:
             told = f"{plan.stored} of {plan.wanted} replicates are in the store already: skipped"
             self.console.print(told, soft_wrap=True, highlight=False)
 
     def started(self, unit: Unit) -> None:
         with self._lock:
-            name = f"{unit.cell} #{unit.context.replicate}"
-            now = time.monotonic()
-            self._active[_key(unit)] = _Active(name=name, started=now, began=now)
+            self._forecast.started(unit, self.clock())
             self._elsewhere = 0
 
     def progressed(self, unit: Unit, progress: Progress) -> None:
         with self._lock:
-            self._active[_key(unit)].hear(progress)
+            self._forecast.progressed(unit, progress, self.clock())
 
     def ended(self, result: Result) -> None:
         with self._lock:
-            del self._active[_key(result.unit)]
-            self._left[result.unit.cell] -= 1
-            if isinstance(result, Finished):
-                self._seconds_of[result.unit.cell].append(result.seconds)
+            self._forecast.ended(result)
+
+    def found(self, cells: Mapping[str, int]) -> None:
+        with self._lock:
+            self._forecast.found(cells)
 
     def waiting(self, elsewhere: int) -> None:
         with self._lock:
@@ -118,63 +100,62 @@ class LiveLine(Observer):
             return
         while not self._over.wait(self.line_every):
             with self._lock:
-                active = [_described(each) for each in self._active.values()]
-                self.console.print(
-                    " | ".join([self._overall(), *active]), soft_wrap=True, highlight=False, markup=False
-                )
+                line = " | ".join([self._overall(), *self._replicates()])
+                self.console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _picture(self) -> Table:
         """What a terminal shows now: the overall bar, and under it the replicates under way."""
         with self._lock:
             picture = Table.grid(padding=(0, 1))
-            wanted, left = (self._plan.wanted, self._left.total()) if self._plan else (1, 1)
+            wanted, left = (plan.wanted, self._forecast.left.total()) if (plan := self._forecast.plan) else (1, 1)
             bar = ProgressBar(total=wanted, completed=wanted - left, width=30)
             overall = Table.grid(padding=(0, 1))
             overall.add_row(bar, self._overall())
             picture.add_row(overall)
-            for each in self._active.values():
-                picture.add_row(Text(f"  {_described(each)}"))  # not a str: names may look like markup
+            for line in self._replicates():
+                picture.add_row(Text(f"  {line}"))  # not a str: names may look like markup
             return picture
 
     def _overall(self) -> str:
-        if self._plan is None:
+        """`12 of 60 replicates, 1 failed, about 2 min left`: the one time that is told."""
+        forecast = self._forecast
+        if forecast.plan is None:
             return "loading"
-        left = self._left.total()
-        words = [f"{self._plan.wanted - left} of {self._plan.wanted} replicates"]
-        seconds = self._seconds_left(self._plan.slots)
+        words = [f"{forecast.plan.wanted - forecast.left.total()} of {forecast.plan.wanted} replicates"]
+        if forecast.failed:
+            words.append(f"{forecast.failed} failed")
         if self._elsewhere:
             words.append(f"waiting for {self._elsewhere} that another run on this store computes")
-        elif seconds is not None:
-            words.append(f"about {duration(seconds)} left")
+        elif left := forecast.time_left(self.clock()):
+            words += _said(left)
         return ", ".join(words)
 
-    def _seconds_left(self, slots: int) -> float | None:
-        """What the cells' replicates have taken so far, times what is left of them; None before the first is done."""
-        known = {cell: statistics.mean(seconds) for cell, seconds in self._seconds_of.items()}
-        if not known:
-            return None
-        usual = statistics.mean(known.values())
-        work = sum(known.get(cell, usual) * count for cell, count in self._left.items())
-        spent = sum(time.monotonic() - each.started for each in self._active.values())
-        return max(work - spent, 0.0) / slots
+    def _replicates(self) -> list[str]:
+        now = self.clock()
+        return [_described(each, now) for each in self._forecast.active.values()]
 
 
-def _key(unit: Unit) -> tuple[str, int]:
-    return unit.cell, unit.context.replicate
+def _said(left: TimeLeft) -> list[str]:
+    """Never 0, for something is left; nothing where all that is known is that it takes some time."""
+    if left.is_bound:
+        return [f"at least {duration(left.seconds)} left"] if left.seconds >= 1 else []
+    return [f"about {duration(max(left.seconds, 1.0))} left"]
 
 
-def _described(active: _Active) -> str:
-    """`n=4/gc #3: 2 of 5 solutions, 1.2M guesses, 310k guesses/s, about 2 min left`."""
-    progress = active.progress
+def _described(active: Active, now: float) -> str:
+    """`n=4/gc #3: 2 of 5 solutions, 1.2M guesses, 310k guesses/s`."""
+    progress, first = active.progress, active.first
     if progress is None:
         return active.name
-    seconds = max(time.monotonic() - active.began, 1e-3)
     words = [f"{active.name}: {count(progress.done)} of {count(progress.total)} {progress.unit}"]
-    if progress.effort:
+    if progress.effort and progress.effort != progress.done:
         words.append(f"{count(progress.effort)} {progress.effort_unit}")
-        words.append(f"{count(progress.effort / seconds)} {progress.effort_unit}/s")
-    if 0 < progress.done < progress.total:
-        words.append(f"about {duration(seconds * (progress.total - progress.done) / progress.done)} left")
+    if progress.effort:
+        work, unit = progress.effort - (first.effort if first else 0.0), progress.effort_unit
+    else:
+        work, unit = progress.done - (first.done if first else 0.0), progress.unit
+    if work > 0 and now > active.began:
+        words.append(rate(work / (now - active.began), unit))
     return ", ".join(words)
 
 
@@ -188,6 +169,18 @@ def count(number: float) -> str:
         if number >= size:
             return f"{number / size:.1f}{letter}" if number < 9.95 * size else f"{number / size:.0f}{letter}"
     return f"{number:.3g}" if number < 100 else f"{number:.0f}"
+
+
+def rate(each_second: float, unit: str) -> str:
+    """How fast work goes, in its own unit, by the second, the minute or the hour.
+
+    >>> rate(310_000, "guesses"), rate(0.5, "epochs"), rate(0.001, "nets")
+    ('310k guesses/s', '30 epochs/min', '3.6 nets/h')
+    """
+    for seconds, span in ((1, "s"), (60, "min")):
+        if each_second * seconds >= 1:
+            return f"{count(each_second * seconds)} {unit}/{span}"
+    return f"{count(each_second * 3600)} {unit}/h"
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """Who wants to hear how a run goes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from goodminima.core.progress import Progress
@@ -19,12 +19,14 @@ class Plan:
         wanted: Replicates asked for, over all cells.
         missing: Name of each cell -> how many of its replicates are not in the store yet.
         slots: How many run at once.
+        seconds: Name of a cell -> seconds that its replicates in the store took, on average; of those that have any.
     """
 
     group: Group
     wanted: int
     missing: Mapping[str, int]
     slots: int
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def stored(self) -> int:
@@ -46,6 +48,9 @@ class Observer:
 
     def ended(self, result: Result) -> None:
         """A replicate is finished, and stored, or has failed."""
+
+    def found(self, cells: Mapping[str, int]) -> None:
+        """Other runs on the same store have finished some: name of a cell -> how many of its replicates."""
 
     def waiting(self, elsewhere: int) -> None:
         """Nothing is left to do but what other runs on the same store are at work on."""

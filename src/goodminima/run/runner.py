@@ -169,8 +169,7 @@ class _Run:
                 seconds=time.perf_counter() - started,
             )
 
-        by_cell = Counter(identity.cell for identity in missing)
-        self.observer.planned(Plan(group=self.group, wanted=wanted, missing=by_cell, slots=self.executor.slots))
+        self.observer.planned(self._plan(wanted, missing))
         try:
             self._work_off(missing)
         except KeyboardInterrupt:
@@ -191,6 +190,15 @@ class _Run:
             for replicate in range(self.counts[cell.name])
         ]
         return [identity for identity in wanted if identity not in there]
+
+    def _plan(self, wanted: int, missing: list[Identity]) -> Plan:
+        return Plan(
+            group=self.group,
+            wanted=wanted,
+            missing=Counter(identity.cell for identity in missing),
+            slots=self.executor.slots,
+            seconds={cell: statistics.mean(seconds) for cell, seconds in self.seconds_of.items()},
+        )
 
     def _work_off(self, missing: list[Identity]) -> None:
         """Computes what is missing; waits for what other runs have claimed, and takes it over if they die."""
@@ -218,6 +226,8 @@ class _Run:
         for identity in there:
             del left[identity.cell, identity.replicate]
         self.elsewhere += len(there)
+        if there:
+            self.observer.found(Counter(identity.cell for identity in there))
         if left and not there:
             self.observer.waiting(len(left))
             time.sleep(ASK_AGAIN)
