@@ -1,9 +1,11 @@
 """The command line. Whatever is slow to import is imported inside the command that needs it."""
 
+import errno
 import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """Why do the minima that training finds generalise, when others that fit the same data do not?
 
 For example: goodminima run chiang2023/table2 --scale smoke"""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of a disk, none of which is a mistake in what was typed
 STORE = "sqlite:///goodminima.db"  # that of goodminima.run.store, which would cost --help the import of a database
 
 Name = Positional[
@@ -131,7 +134,12 @@ def report(
     try:
         index = write_report(opened, out)
     except OSError as error:
-        raise BadOption("out", out, f"cannot be written ({error.strerror}); name another folder") from error
+        reason = error.strerror or error
+        if error.errno in FULL:
+            _fail(
+                f"--out {out}: not complete, cannot be written ({reason}); once there is room, run this again", code=1
+            )
+        raise BadOption("out", out, f"cannot be written ({reason}); name another folder") from error
     print(f"The report is {index}")
 
 
@@ -180,20 +188,27 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 
 
 def main() -> None:
-    """Does what the command line says; ends with 2 after a mistake in it, with 130 after Ctrl-C."""
+    """Does what the command line says; ends with 2 after a mistake in it, with 1 after a fault, with 130 after Ctrl-C."""
+    if sys.stdout is None:  # closed by the shell
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            dict(COMMANDS),
-            prog="goodminima",
-            description=DESCRIPTION,
-            config=(FlagCreatePairsOff,),
-        )
+        try:
+            tyro.extras.subcommand_cli_from_dict(
+                dict(COMMANDS),
+                prog="goodminima",
+                description=DESCRIPTION,
+                config=(FlagCreatePairsOff,),
+            )
+        finally:
+            sys.stdout.flush()  # here, where a failure can still be told in a line
     except ValueError as error:
         _fail(_mistake(error))
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # whoever reads, `head` say, has enough; Python must not try again at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever reads, `head` say, has enough
+        _leave_stdout()
+    except Exception as error:
+        _fail(_fault(error), code=1)
 
 
 def _mistake(error: ValueError) -> str:
@@ -207,6 +222,31 @@ def _mistake(error: ValueError) -> str:
     if isinstance(error, DataError):
         return f"--data: {error}"
     raise error
+
+
+def _fault(error: Exception) -> str:
+    """The one line to show where the store or stdout failed; any other error is one of ours, and is raised on."""
+    from goodminima.run import StoreFailed
+
+    if isinstance(error, StoreFailed):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in FULL and not _stdout_takes_a_line():
+        _leave_stdout()
+        return f"the output cannot be written ({error.strerror})"
+    raise error
+
+
+def _stdout_takes_a_line() -> bool:
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        return False
+    return True
+
+
+def _leave_stdout() -> None:
+    """Python must not try to write the rest at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _find_all(name: str) -> "tuple[Experiment, ...]":
@@ -232,7 +272,7 @@ def _check_shared_options(experiments: "Sequence[Experiment]", *, data: str | No
 
 def _run_one(experiment: "Experiment", store: "Store", workers: int | None, **asked: Any) -> int:
     """Runs one experiment, shows its table, and returns how many replicates failed; Ctrl-C ends the program."""
-    from goodminima.run import RunInterrupted
+    from goodminima.run import RunInterrupted, RunStopped
     from goodminima.run import run as run_experiment
     from goodminima.run.live import LiveLine
 
@@ -241,8 +281,10 @@ def _run_one(experiment: "Experiment", store: "Store", workers: int | None, **as
             report = run_experiment(experiment, store=store, executor=_executor(workers), observer=live, **asked)
     except RunInterrupted as interrupted:
         _tell_failures(interrupted.report.failures, store)
-        _tell(_stopped(interrupted.report))
-        sys.exit(130)
+        _fail(f"Stopped; {_how_far(interrupted.report)}. To go on: {_same()}", code=130)
+    except RunStopped as stopped:
+        _tell_failures(stopped.report.failures, store)
+        _fail(f"{stopped.failure}; {_how_far(stopped.report)}. To go on once that is mended: {_same()}", code=1)
     _print_tables(store, [(experiment, report.group)])
     _tell_failures(report.failures, store)
     return len(report.failures)
@@ -316,9 +358,13 @@ def _size(experiment: "Experiment", scale: str) -> str:
     return f"{len(cells)} cell{'s' * (len(cells) != 1)} x {replicates}"
 
 
-def _stopped(report: "RunReport") -> str:
-    same = shlex.join(["goodminima", *(word for word in sys.argv[1:] if word != "--fresh")])
-    return f"Stopped; {report.stored} of {report.wanted} replicates are stored. To go on: {same}"
+def _how_far(report: "RunReport") -> str:
+    return f"{report.stored} of {report.wanted} replicates are stored"
+
+
+def _same() -> str:
+    """What was typed, to go on with: nothing is forgotten a second time."""
+    return shlex.join(["goodminima", *(word for word in sys.argv[1:] if word != "--fresh")])
 
 
 def _tell_failures(failures: Sequence["Failed"], store: "Store") -> None:
@@ -326,16 +372,21 @@ def _tell_failures(failures: Sequence["Failed"], store: "Store") -> None:
     if not failures:
         return
     log = Path(f"{store.file or 'goodminima'}.errors.log")
-    log.write_text("\n".join(f"{each.unit}: {each.error}\n{each.traceback}" for each in failures), encoding="utf-8")
+    try:
+        log.write_text("\n".join(f"{each.unit}: {each.error}\n{each.traceback}" for each in failures), encoding="utf-8")
+        where = f"tracebacks in {log}"
+    except OSError as error:
+        where = f"tracebacks cannot be written to {log}: {error.strerror}"
     first = failures[0]
     others = f" and {len(failures) - 1} others" if len(failures) > 1 else ""
-    _tell(f"failed: {first.unit}: {first.error}{others} (tracebacks in {log})")
+    _tell(f"failed: {first.unit}: {first.error}{others} ({where})")
 
 
 def _tell(line: str) -> None:
-    print(f"goodminima: {line}", file=sys.stderr)
+    with suppress(OSError):  # where stderr is a file on the same full disk, the exit code is all that can be told
+        print(f"goodminima: {line}", file=sys.stderr)
 
 
-def _fail(line: str) -> NoReturn:
+def _fail(line: str, *, code: int = 2) -> NoReturn:
     _tell(line)
-    sys.exit(2)
+    sys.exit(code)

@@ -14,7 +14,7 @@ import pytest
 
 TOYS = str(Path(__file__).parent.parent / "run")
 TOY = "toy_experiment:TOY"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": TOYS}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [TOYS, os.environ.get("PYTHONPATH")]))}
 
 
 def _hear_ctrl_c() -> None:
@@ -36,6 +36,20 @@ def goodminima(*words: str, folder: Path) -> tuple[int, str, str]:
     process = start(*words, folder=folder)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+def on_small_disk(room: int, *words: str, folder: Path) -> tuple[int, str, str]:
+    """As `goodminima`, with no file larger than `room` bytes, which is how a full disk looks without root."""
+    code = (
+        "import resource, sys; from goodminima.cli import main\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        f"sys.argv = ['goodminima', *{words}]\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True
+    )
+    return done.returncode, done.stdout, done.stderr
 
 
 def stored(folder: Path) -> int:
@@ -213,3 +227,60 @@ def test_all_of_a_paper_is_shown_together(tmp_path: Path):
     code, out, _ = goodminima("show", "chiang2023/all", folder=tmp_path)
     assert code == 0
     assert out.index("chiang2023/figure1") < out.index("chiang2023/figure2")
+
+
+needs_small_disks = pytest.mark.skipif(os.name != "posix", reason="limits the size of files")
+
+
+@needs_small_disks
+def test_a_disk_that_fills_up_is_told_in_one_line_and_the_same_command_goes_on(tmp_path: Path):
+    words = ("run", TOY, "--scale", "smoke", "--replicates", "12", "--workers", "2")
+    code, out, err = on_small_disk(200_000, *words, "--fresh", folder=tmp_path)
+    count = stored(tmp_path)
+    assert 0 < count < 36
+    assert (code, out) == (1, "")
+    assert err == (
+        f"goodminima: the store goodminima.db cannot be used (disk I/O error); {count} of 36 replicates are stored. "
+        f"To go on once that is mended: goodminima {' '.join(words)}\n"
+    )
+    code, _, err = goodminima(*words[:-1], "1", folder=tmp_path)
+    assert (code, err) == (0, f"{count} of 36 replicates are in the store already: skipped\n")
+    assert stored(tmp_path) == 36
+
+
+@needs_small_disks
+def test_tracebacks_that_cannot_be_written_are_still_one_line(tmp_path: Path):
+    (tmp_path / "goodminima.db.errors.log").mkdir()  # as good as a full disk for a file
+    code, out, err = goodminima("run", "toy_experiment:FAILING", "--scale", "smoke", "--workers", "1", folder=tmp_path)
+    assert code == 1
+    assert "A toy table" in out
+    assert err == (
+        "goodminima: failed: toy_experiment:FAILING n=2/a replicate 1: RuntimeError: the toy broke "
+        "(tracebacks cannot be written to goodminima.db.errors.log: Is a directory)\n"
+    )
+
+
+@needs_small_disks
+def test_a_report_for_which_there_is_no_room_is_told_in_one_line(tmp_path: Path):
+    assert goodminima("run", "chiang2023/figure1", "--scale", "smoke", "--workers", "1", folder=tmp_path)[0] == 0
+    code, out, err = on_small_disk(33_000, "report", folder=tmp_path)
+    assert (code, out) == (1, "")
+    assert err == (
+        "goodminima: --out report: not complete, cannot be written (File too large); once there is room, run this again\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device of a full disk")
+def test_output_that_cannot_be_written_is_told_in_one_line_and_ends_no_run(tmp_path: Path):
+    command = f"{sys.executable} -m goodminima run {TOY} --scale smoke --workers 1 >&- 2>/dev/full"
+    for _ in range(2):  # the second one tells what it skips
+        subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, env=ENVIRONMENT, check=True)
+    assert stored(tmp_path) == 9
+    for words in (["show", TOY], ["version"]):  # more than a buffer holds, and less
+        command = [sys.executable, "-m", "goodminima", *words]
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                command, check=False, cwd=tmp_path, env=ENVIRONMENT, text=True, stdout=full, stderr=subprocess.PIPE
+            )
+        assert done.stderr == "goodminima: the output cannot be written (No space left on device)\n"
+        assert done.returncode == 1

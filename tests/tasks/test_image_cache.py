@@ -67,8 +67,9 @@ def test_a_folder_that_cannot_be_written_is_gone_without(
     monkeypatch.setenv("GOODMINIMA_CACHE", str(tmp_path / "file" / "cache"))
     file = files.cache_file("counted")
     assert read_images(file) is None
-    write_images(file, counted_images([3, 4], [2, 1]))
-    assert "cannot be written" in caplog.text
+    for _ in range(3):
+        write_images(file, counted_images([3, 4], [2, 1]))
+    assert caplog.text.count("cannot be written") == 1
 
 
 def test_who_reads_while_two_write_sees_whole_files(cache_folder: Path) -> None:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _FORMAT = "1"  # raise it when what is stored changes its meaning: older files are then never found
 _FACTS = "images"  # where the file's header holds what is no tensor
+_UNWRITABLE: set[Path] = set()  # folders of which that was said: once, and not at every checkpoint
 _LOOK_AGAIN = 0.5  # seconds between two looks at a file that another process is making
 
 
@@ -83,7 +84,11 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], facts: Any) -> None
         finally:
             unfinished.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
-        logger.warning("%s cannot be written (%s): next time it will be made again", file.parent, error)
+        if file.parent not in _UNWRITABLE:
+            logger.warning("%s cannot be written (%s): next time it will be made again", file.parent, error)
+        _UNWRITABLE.add(file.parent)
+    else:
+        _UNWRITABLE.discard(file.parent)
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from goodminima.run.executors import (
 from goodminima.run.observer import Observer, Plan
 from goodminima.run.options import BadOption
 from goodminima.run.results import Results, empty_results, load_results
-from goodminima.run.runner import RunInterrupted, RunReport, forget, run
-from goodminima.run.store import DEFAULT_STORE, Group, Replicate, Store
+from goodminima.run.runner import RunInterrupted, RunReport, RunStopped, forget, run
+from goodminima.run.store import DEFAULT_STORE, Group, Replicate, Store, StoreFailed
 
 __all__ = [
     "DEFAULT_STORE",
@@ -30,7 +30,9 @@ __all__ = [
     "Results",
     "RunInterrupted",
     "RunReport",
+    "RunStopped",
     "Store",
+    "StoreFailed",
     "empty_results",
     "find_experiment",
     "find_experiments",

@@ -12,7 +12,7 @@ from typing import Self, final
 import sqlalchemy as sql
 from sqlalchemy import exc
 
-from goodminima.run.store import Identity, Store, claims, matches
+from goodminima.run.store import Identity, Store, StoreFailed, claims, matches
 
 STALE_AFTER = 60.0  # seconds without a heartbeat after which a claim is void
 HEARTBEAT_EVERY = 10.0  # seconds
@@ -41,7 +41,8 @@ class Claims:
     ) -> None:
         self._over.set()
         self._heart.join()
-        with self.store.engine.begin() as connection:
+        # In a store that can no longer be written they stay, and are void as soon as this process is gone.
+        with suppress(StoreFailed), self.store.writing() as connection:
             connection.execute(sql.delete(claims).where(claims.c.token == self.token))
 
     def take(self, identity: Identity) -> bool:
@@ -56,13 +57,13 @@ class Claims:
 
     def give_up(self, identity: Identity) -> None:
         """Leaves a replicate to others."""
-        with self.store.engine.begin() as connection:
+        with self.store.writing() as connection:
             connection.execute(sql.delete(claims).where(matches(claims, identity), claims.c.token == self.token))
 
     def _insert(self, identity: Identity) -> bool:
         row = {name: getattr(identity, name) for name in Identity.__dataclass_fields__}
         try:
-            with self.store.engine.begin() as connection:
+            with self.store.writing() as connection:
                 connection.execute(sql.insert(claims).values(row | self._signature()))
         except exc.IntegrityError:
             return False
@@ -70,13 +71,13 @@ class Claims:
 
     def _take_over(self, identity: Identity) -> bool:
         here = matches(claims, identity)
-        with self.store.engine.connect() as connection:
+        with self.store.reading() as connection:
             old = connection.execute(sql.select(claims).where(here)).mappings().first()
         if old is None or not _is_void(old["host"], old["pid"], old["heartbeat"]):
             return False
         # Of several that saw the same void claim, only the first still finds it unchanged.
         unchanged = here & (claims.c.token == old["token"]) & (claims.c.heartbeat == old["heartbeat"])
-        with self.store.engine.begin() as connection:
+        with self.store.writing() as connection:
             return connection.execute(sql.update(claims).where(unchanged).values(self._signature())).rowcount == 1
 
     def _signature(self) -> dict[str, str | int | float]:
@@ -86,7 +87,7 @@ class Claims:
         mine = sql.update(claims).where(claims.c.token == self.token)
         while not self._over.wait(HEARTBEAT_EVERY):
             # A locked store costs one beat of the six that make a minute; the next one may get through.
-            with suppress(exc.OperationalError), self.store.engine.begin() as connection:
+            with suppress(StoreFailed), self.store.writing() as connection:
                 connection.execute(mine.values(heartbeat=time.time()))
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, final
 
@@ -68,7 +69,8 @@ class LiveLine(Observer):
             self._forecast.planned(plan)
         if plan.stored:
             told = f"{plan.stored} of {plan.wanted} replicates are in the store already: skipped"
-            self.console.print(told, soft_wrap=True, highlight=False)
+            with suppress(OSError):
+                self.console.print(told, soft_wrap=True, highlight=False)
 
     def started(self, unit: Unit) -> None:
         with self._lock:
@@ -92,6 +94,10 @@ class LiveLine(Observer):
             self._elsewhere = elsewhere
 
     def _show(self) -> None:
+        with suppress(OSError):  # a run does not end because stderr goes into a file on a full disk
+            self._show_until_over()
+
+    def _show_until_over(self) -> None:
         if self._over.wait(self.quiet_for):
             return
         if self.console.is_terminal:

@@ -5,6 +5,7 @@ import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import final
 
@@ -16,7 +17,7 @@ from goodminima.run.options import BadOption
 from goodminima.run.provenance import configuration
 from goodminima.run.request import check_data, check_device, chosen_cells, group_of
 from goodminima.run.results import identity_of, load_results
-from goodminima.run.store import Group, Identity, Store
+from goodminima.run.store import Group, Identity, Store, StoreFailed
 from goodminima.run.trainings import forget_trainings, trainings_folder
 
 ASK_AGAIN = 1.0  # seconds between two looks at what other runs have claimed
@@ -59,6 +60,15 @@ class RunInterrupted(KeyboardInterrupt):
         self.report = report
 
 
+class RunStopped(Exception):
+    """The store failed under a run, which cannot go on; what had been stored by then stays."""
+
+    def __init__(self, report: RunReport, failure: StoreFailed) -> None:
+        super().__init__(f"{failure}; {report.stored} of {report.wanted} replicates are stored")
+        self.report = report
+        self.failure = failure
+
+
 def run(
     experiment: Experiment,
     *,
@@ -95,6 +105,7 @@ def run(
         BadOption: An argument has a value that cannot be used.
         DataError: The data cannot be loaded. Like the former, before anything runs.
         RunInterrupted: Ctrl-C.
+        RunStopped: The store failed: its disk is full, say. A run of the same goes on where this one stopped.
     """
     if replicates is not None and replicates < 1:
         raise BadOption("replicates", replicates, "at least 1 is needed")
@@ -174,8 +185,11 @@ class _Run:
             self._work_off(missing)
         except KeyboardInterrupt:
             # It may have come between a commit and its being counted: what the store holds is the truth.
-            self.computed = len(self.store.identities(self.group) & set(missing)) - self.elsewhere
+            with suppress(StoreFailed):
+                self.computed = len(self.store.identities(self.group) & set(missing)) - self.elsewhere
             raise RunInterrupted(report()) from None
+        except StoreFailed as failure:
+            raise RunStopped(report(), failure) from failure
         return report()
 
     def _missing(self) -> list[Identity]:

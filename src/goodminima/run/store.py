@@ -1,5 +1,6 @@
 """The store: every finished replicate with what it found and how it came about, in one SQL database."""
 
+import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from goodminima.run.provenance import revision, versions
 
 DEFAULT_STORE = "sqlite:///goodminima.db"
 CREATE_WAIT_S = 10.0  # how long a store that another run is making at the same time is waited for
+SHARED_MEMORY = 32_768  # bytes beside the database, which every connection needs
 LOCK_WAIT_MS = 60_000  # how long a writer waits for another one; commits take milliseconds
 
 
@@ -110,6 +112,21 @@ class Group:
 
 
 @final
+class StoreFailed(Exception):
+    """The database of an opened store cannot go on: it is full, locked, read-only, or gone. What it has committed stays.
+
+    Args:
+        store: The store, as it may be printed.
+        reason: What the database says, in a line.
+    """
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"the store {store} cannot be used ({reason})")
+        self.store = store
+        self.reason = reason
+
+
+@final
 class Store:
     """Finished replicates; safe to be killed at any moment and to be shared by processes.
 
@@ -118,13 +135,15 @@ class Store:
         create: Make a store where there is none; otherwise that is an error.
 
     Raises:
-        BadOption: No store is there, or it cannot be opened or written.
+        BadOption: No store is there, or it cannot be opened or written. What happens to it later is a `StoreFailed`,
+            whatever is asked of it.
     """
 
     def __init__(self, url: str = DEFAULT_STORE, *, create: bool = True) -> None:
         self.url = url if "://" in url else f"sqlite:///{url}"
         self.shown = _without_password(self.url)
-        with _explained(self.shown):
+        self.file: Path | None = None
+        with self._opening():
             parsed = sql.make_url(self.url)
             self.file = Path(parsed.database) if parsed.database and parsed.get_backend_name() == "sqlite" else None
             self._check_place(parsed, create=create)
@@ -136,6 +155,25 @@ class Store:
             elif not sql.inspect(self.engine).has_table(replicates.name):
                 raise BadOption("store", self.shown, "a database, but not a store of goodminima; name another file")
             self._bring_up_to_date()
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """What goes wrong meanwhile is told with its cure."""
+        try:
+            yield
+        except (exc.ArgumentError, exc.NoSuchModuleError) as error:
+            problem = f"not a database URL ({_first_line(error)}); try sqlite:///FILE.db"
+        except ModuleNotFoundError as error:
+            problem = f"its driver {error.name} is not installed: pip install {error.name}"
+        except (exc.DBAPIError, OSError) as error:
+            reason = _first_line(getattr(error, "orig", None) or error)
+            cure = "name a database or a file that you may write"
+            if self.file and _is_full(self.file.parent):
+                cure = "its disk is full: make room, or name a file elsewhere"
+            problem = f"cannot be opened ({reason}); {cure}"
+        else:
+            return
+        raise BadOption("store", self.shown, problem)
 
     def _check_place(self, parsed: sql.URL, *, create: bool) -> None:
         if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
@@ -173,6 +211,18 @@ class Store:
                 with self.engine.begin() as connection:
                     connection.exec_driver_sql(f"ALTER TABLE {replicates.name} ADD COLUMN {column.name} {kind}")
 
+    @contextmanager
+    def reading(self) -> Iterator[sql.Connection]:
+        """A connection to read by."""
+        with _failures_told(str(self)), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sql.Connection]:
+        """A transaction: committed at its end, or nothing of it."""
+        with _failures_told(str(self)), self.engine.begin() as connection:
+            yield connection
+
     def save(
         self, identity: Identity, outcome: Outcome, *, configuration: Mapping[str, Any], seconds: float, device: str
     ) -> bool:
@@ -196,7 +246,7 @@ class Store:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         try:
-            with self.engine.begin() as connection:
+            with self.writing() as connection:
                 connection.execute(sql.delete(claims).where(matches(claims, identity)))
                 connection.execute(sql.insert(replicates).values(row))
         except exc.IntegrityError:
@@ -205,7 +255,7 @@ class Store:
 
     def has(self, identity: Identity) -> bool:
         """Whether this replicate is stored."""
-        with self.engine.connect() as connection:
+        with self.reading() as connection:
             return (
                 connection.execute(sql.select(replicates.c.seed).where(matches(replicates, identity))).first()
                 is not None
@@ -214,26 +264,26 @@ class Store:
     def identities(self, group: Group) -> set[Identity]:
         """What is stored of a group, of whatever configuration."""
         columns = [replicates.c[name] for name in IDENTITY]
-        with self.engine.connect() as connection:
+        with self.reading() as connection:
             found = connection.execute(sql.select(*columns).where(_in_group(group)))
             return {Identity(**row) for row in found.mappings()}
 
     def rows(self, group: Group) -> list[Replicate]:
         """What is stored of a group, in replicate order."""
         query = sql.select(replicates).where(_in_group(group)).order_by(replicates.c.replicate)
-        with self.engine.connect() as connection:
+        with self.reading() as connection:
             return [_replicate(row) for row in connection.execute(query).mappings()]
 
     def groups(self) -> list[Group]:
         """What the store holds: one group for each table that could be shown, sorted."""
         columns = [replicates.c[name] for name in Group.__dataclass_fields__]
-        with self.engine.connect() as connection:
+        with self.reading() as connection:
             return sorted(Group(**row) for row in connection.execute(sql.select(*columns).distinct()).mappings())
 
     def delete(self, group: Group, *, cells: Collection[str]) -> int:
         """Forgets these cells of a group; returns how many replicates that were."""
         chosen = _in_group(group) & replicates.c.cell.in_(cells)
-        with self.engine.begin() as connection:
+        with self.writing() as connection:
             return connection.execute(sql.delete(replicates).where(chosen)).rowcount
 
     def __str__(self) -> str:
@@ -287,18 +337,22 @@ def _without_password(url: str) -> str:
 
 
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
+def _failures_told(store: str) -> Iterator[None]:
+    """Errors of the database become a `StoreFailed`; those of what it was asked are raised on."""
     try:
         yield
-    except (exc.ArgumentError, exc.NoSuchModuleError) as error:
-        raise BadOption("store", url, f"not a database URL ({_first_line(error)}); try sqlite:///FILE.db") from error
-    except ModuleNotFoundError as error:
-        raise BadOption("store", url, f"its driver {error.name} is not installed: pip install {error.name}") from error
-    except (exc.DBAPIError, OSError) as error:
-        reason = _first_line(getattr(error, "orig", None) or error)
-        raise BadOption(
-            "store", url, f"cannot be opened ({reason}); name a database or a file that you may write"
-        ) from error
+    except (exc.IntegrityError, exc.ProgrammingError, exc.DataError, exc.NotSupportedError):
+        raise
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        raise StoreFailed(store, _first_line(getattr(error, "orig", None) or error)) from error
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether SQLite has no room there for the memory that its connections share, even to read."""
+    try:
+        return shutil.disk_usage(folder).free < SHARED_MEMORY
+    except OSError:
+        return False
 
 
 def _first_line(error: BaseException) -> str:
