@@ -52,6 +52,7 @@ EXPERIMENT = Experiment(
     run_cell=never,
     row_labels=("samples", "method"),
     data="digits",
+    paper_data=("digits",),
     remarks=("Ours is smaller.",),
 )
 GROUP = Group(experiment="paper/table", scale="laptop", data="digits", seed=0, device="cpu")

@@ -24,6 +24,7 @@ def test_a_record_says_all_about_one_measure():
         "measure": LOW,
         "n": 2,
         "replicates": 3,
+        "comparable": True,
         "paper_mean": 0.669,
         "paper_standard_error": 0.01,
         "statement": None,

@@ -190,7 +190,7 @@ def test_values_of_another_setting_stand_beside_ours_without_a_difference():
         ("90.0±1.0", "", False),
     ]
     assert "| G&C | ours<br>paper | 67.0±1.0 (2 of 3)<br>66.9±1.0 |" in as_markdown(table_of(results))
-    assert "diff" not in in_terminal(results)
+    assert "diff " not in in_terminal(results)
 
 
 def with_revisions(*revisions: str) -> Results:

@@ -5,11 +5,11 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from goodminima.core.progress import Progress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_live import GROUP, unit
 
+from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Outcome
 from goodminima.run import Failed, Finished, Plan
 from goodminima.run.forecast import Forecast, TimeLeft

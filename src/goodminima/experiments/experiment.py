@@ -11,7 +11,8 @@ import numpy as np
 from goodminima.core.progress import Callback, no_callback
 from goodminima.experiments.settings import Settings
 
-SCALES = ("smoke", "laptop", "paper")
+SMOKE = "smoke"
+SCALES = (SMOKE, "laptop", "paper")
 SettingsT_co = TypeVar("SettingsT_co", bound=Settings, covariant=True)
 OtherT = TypeVar("OtherT", bound=Settings)
 _NONE: Any = Settings()
@@ -94,8 +95,8 @@ class Scale(Generic[SettingsT_co]):
         settings: Budgets and sizes, read by the experiment's function.
         cells: Names of the cells that this scale runs; None for all.
         replicates_of: Name of a cell -> its own number of replicates: fewer where each takes long.
-        comparable: Whether the paper's own net and amount of data are run. Otherwise its values stand beside ours for their
-            pattern, and a difference in standard errors would say nothing.
+        comparable: Whether the paper's own net and amount of data are run. Otherwise, and at scale `smoke` in any case, its
+            values stand beside ours for their pattern, and a difference in standard errors would say nothing.
     """
 
     replicates: int
@@ -193,6 +194,7 @@ class Experiment:
         scales: `smoke`, `laptop`, `paper` -> Scale.
         run_cell: Runs one replicate of one cell. Pure: everything it needs is in its arguments.
         data: Default data set, or None for toy experiments, which take no `--data`.
+        paper_data: Names of the data sets that the paper's values are for; none where it prints none, or is on toy data.
         percent: Whether values are fractions to be shown as per cent.
         row_labels: Names of the cells' settings that label a row of the table, in order; an underscore reads as a space.
         picture: Name of the drawing function in `report.figures`, or None.
@@ -207,6 +209,7 @@ class Experiment:
     scales: Mapping[str, Scale]
     run_cell: Callable[[Cell, Context], Outcome]
     data: str | None = None
+    paper_data: tuple[str, ...] = ()
     percent: bool = True
     row_labels: tuple[str, ...] = ()
     picture: str | None = None
@@ -218,6 +221,8 @@ class Experiment:
             raise ValueError(f"Experiment {self.name!r}: two cells share a name: {names}")
         if set(self.scales) != set(SCALES):
             raise ValueError(f"Experiment {self.name!r}: scales must be {SCALES}, got {tuple(self.scales)}")
+        if self.paper_data and self.data is None:
+            raise ValueError(f"Experiment {self.name!r}: on toy data, yet the paper's are {self.paper_data}")
         for scale in self.scales.values():
             unknown = (set(scale.cells or ()) | set(scale.replicates_of)) - set(names)
             if unknown:
@@ -249,6 +254,10 @@ class Experiment:
         """The cells that a scale runs, in table order."""
         chosen = self.scales[scale].cells
         return self.cells if chosen is None else tuple(cell for cell in self.cells if cell.name in chosen)
+
+    def is_as_large_as_the_papers(self, scale: str) -> bool:
+        """Whether a scale runs the paper's own net and amount of data; smoke shows only that everything works."""
+        return scale != SMOKE and self.scales[scale].comparable
 
 
 @final

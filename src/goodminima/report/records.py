@@ -17,9 +17,10 @@ def records_of(results: Results) -> list[Record]:
     """One record per measure of each cell, in the table's order.
 
     Means and standard errors are fractions where the table shows per cent. `n` counts the replicates with a value,
-    `replicates` all; `difference` is (ours - paper's) in combined standard errors; `holding` counts the replicates in which
-    above < value < below, so that the `statement` holds; `origins` counts the cell's replicates by what made them: revision of
-    the source (`+dirty`: with uncommitted changes), torch, numpy, compiled kernel. What there is not, is None.
+    `replicates` all; `difference` is (ours - paper's) in combined standard errors, and None unless data, net and size are
+    those of the paper, hence `comparable`; `holding` counts the replicates in which above < value < below, so that the
+    `statement` holds; `origins` counts the cell's replicates by what made them: revision of the source (`+dirty`: with
+    uncommitted changes), torch, numpy, compiled kernel. What there is not, is None.
     """
     return [_record(results, cell, measure) for cell in results.cells for measure in cell.measures]
 
@@ -38,6 +39,7 @@ def _record(results: Results, cell: Cell, measure: str) -> Record:
         "replicates": summary.replicates,
         "paper_mean": printed.mean if printed else None,
         "paper_standard_error": printed.standard_error if printed else None,
+        "comparable": summary.comparable,
         "difference": summary.difference,
         **_claimed(cell.claims.get(measure)),
         "holding": results.holding(cell, measure),

@@ -133,8 +133,12 @@ def _title(experiment: Experiment) -> str:
 
 def described(group: Group) -> str:
     """`laptop, mnist, seed 0, cpu`; a folder goes by its own name."""
-    data = [Path(group.data).name if Path(group.data).is_absolute() else group.data] if group.data else []
+    data = [_data_of(group)] if group.data else []
     return ", ".join([f"scale {group.scale}", *data, f"seed {group.seed}", group.device])
+
+
+def _data_of(group: Group) -> str:
+    return Path(group.data).name if Path(group.data).is_absolute() else group.data
 
 
 def _row(results: Results, cell: Cell, columns: Sequence[str]) -> Row:
@@ -180,6 +184,8 @@ def _spread(mean: float, error: float | None, *, percent: bool) -> str:
 
 
 def _footnotes(results: Results) -> Iterator[str]:
+    if not results.comparable and any(cell.printed for cell in results.cells):
+        yield _why_no_differences(results)
     for cell in results.cells:
         yield from _left_out(results, cell)
         yield from _notes(results, cell)
@@ -187,6 +193,16 @@ def _footnotes(results: Results) -> Iterator[str]:
         yield f"{results.outdated} stored replicates were made with other settings than today's and have no part here."
     if origins := told(results.origins()):
         yield origins
+
+
+def _why_no_differences(results: Results) -> str:
+    experiment, group = results.experiment, results.group
+    reasons = []
+    if not results.has_paper_data:
+        reasons.append(f"they are for {' or '.join(experiment.paper_data) or 'other data'}, not for {_data_of(group)}")
+    if not experiment.is_as_large_as_the_papers(group.scale):
+        reasons.append(f"scale {group.scale} runs less than the paper did")
+    return f"The paper's values stand here for orientation, without differences: {'; '.join(reasons)}."
 
 
 def _left_out(results: Results, cell: Cell) -> Iterator[str]:

@@ -63,6 +63,19 @@ def check_data(data: str) -> None:
         load_images(data)
 
 
+def data_set(data: str) -> str:
+    """Which data set a name, an id on the hub or a folder stands for, in letters and digits alone; a folder goes by its name.
+
+    >>> data_set("mnist"), data_set("ylecun/mnist"), data_set("/somewhere/CIFAR-10"), data_set("mini_imagenet")
+    ('mnist', 'mnist', 'cifar10', 'miniimagenet')
+    """
+    from goodminima.tasks.sources import KNOWN
+
+    short = {place: name for name, place in KNOWN.items()}
+    name = Path(data).name if Path(data).is_absolute() else short.get(data, data)
+    return "".join(letter for letter in name.lower() if letter.isalnum() or letter == "/")
+
+
 def data_name(data: str) -> str:
     """One spelling for a folder, however it was typed and from wherever; a known name goes before a folder so named."""
     folder = Path(data).expanduser()

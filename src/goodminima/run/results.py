@@ -8,6 +8,7 @@ from typing import final
 from goodminima.experiments.experiment import Cell, Experiment, Outcome, Summary, summarise
 from goodminima.run.origins import Origin, origins_of
 from goodminima.run.provenance import configuration, hash_of
+from goodminima.run.request import data_set
 from goodminima.run.store import Group, Identity, Replicate, Store
 
 
@@ -43,6 +44,16 @@ class Results:
     outdated: int = 0
 
     @property
+    def has_paper_data(self) -> bool:
+        """Whether the data are those of the paper: its own toy data, or of a data set that it names."""
+        return not self.group.data or data_set(self.group.data) in map(data_set, self.experiment.paper_data)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether what was run is what the paper ran, so that a difference from its values says something."""
+        return self.has_paper_data and self.experiment.is_as_large_as_the_papers(self.group.scale)
+
+    @property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of the scale, in table order."""
         return self.experiment.cells_at(self.group.scale)
@@ -59,7 +70,7 @@ class Results:
             [outcome.values[measure] for outcome in asked],
             cell.printed.get(measure),
             within=within,
-            comparable=self.experiment.scales[self.group.scale].comparable,
+            comparable=self.comparable,
         )
 
     def holding(self, cell: Cell, measure: str) -> int | None:

@@ -52,10 +52,10 @@ def sampling_table(
     Args:
         number: 7 or 8.
         data: The paper's data set, as it is written.
-        hub_name: What to type after `--data` for it.
+        hub_name: What to type after `--data` for it; the printed values are for it alone.
         cells: As `sampling_cells` makes them.
         scales: The three.
-        remarks: Where ours differs from the paper, after the remark on the data.
+        remarks: Where ours differs from the paper.
     """
     return Experiment(
         name=f"chiang2023/table{number}",
@@ -63,13 +63,11 @@ def sampling_table(
         claim="From where the parameters are drawn makes no material difference to how guessed minima generalise.",
         source=f"Chiang et al. 2023, Table {number}",
         data="digits",
+        paper_data=(hub_name,),
         cells=cells,
         scales=scales,
         run_cell=run_two_class,
         row_labels=("sampling", "samples", "optimizer"),
         picture="accuracy_by_sampling",
-        remarks=(
-            f"The paper's values are for {data} (`--data {hub_name}`); other data are measured for their own sake.",
-            *remarks,
-        ),
+        remarks=remarks,
     )

@@ -80,6 +80,7 @@ TABLE1 = Experiment(
     claim="Minima with no generalisation at all exist in this net; that searches do not find them needs an explanation.",
     source="Chiang et al. 2023, Table 1",
     data="digits",
+    paper_data=("mnist", "cifar10"),
     cells=tuple(_cell(samples) for samples in (32, 24, 16, 8, 4, 2)),
     scales={
         "smoke": Scale(

@@ -49,6 +49,7 @@ TABLE2 = Experiment(
     "than a linear model: the loss landscape alone carries most of the bias.",
     source="Chiang et al. 2023, Table 2",
     data="digits",
+    paper_data=("mnist",),
     cells=_CELLS,
     scales={
         "smoke": Scale(
@@ -80,7 +81,6 @@ TABLE2 = Experiment(
     row_labels=LABELS,
     picture="accuracy_by_loss",
     remarks=(
-        "The paper's values are for MNIST; other data are measured for their own sake.",
         "A replicate is a pair of random classes with random images; its value is the mean test accuracy of the first "
         "`keep` minima in the bin. The paper averages over 175 data splits and training seeds.",
         "One pass of Guess & Check, and one of SGD, fills all bins of a row; the authors searched each bin anew.",

@@ -225,18 +225,15 @@ def _laptop(
     )
 
 
-def _remarks(data: str) -> tuple[str, ...]:
-    return (
-        f"The paper's values are for {data}; other data are measured for their own sake.",
-        "A replicate is a random sample of images, the same for every method and, image by image, part of the larger "
-        "samples; SGD's value is the mean over a population of members on it.",
-        "Searches start in the cube [-1, 1]^D, SGD from PyTorch's initialisation, as the authors' configurations have it.",
-        "The text accepts the first improvement, and so do we; the authors' code takes the best of 10,000 / n - 1 "
-        "candidates in Pattern Search, of 200,000 / n - 1 in Random Greedy, and halves sigma after 100 failures of a group.",
-        f"Early halving is ours: after {_PATTERN_PATIENCE} failures in a row in Pattern Search (the paper: after all 2 D), "
-        f"after {_GREEDY_PATIENCE} in Random Greedy (30,000).",
-    )
-
+_REMARKS = (
+    "A replicate is a random sample of images, the same for every method and, image by image, part of the larger "
+    "samples; SGD's value is the mean over a population of members on it.",
+    "Searches start in the cube [-1, 1]^D, SGD from PyTorch's initialisation, as the authors' configurations have it.",
+    "The text accepts the first improvement, and so do we; the authors' code takes the best of 10,000 / n - 1 "
+    "candidates in Pattern Search, of 200,000 / n - 1 in Random Greedy, and halves sigma after 100 failures of a group.",
+    f"Early halving is ours: after {_PATTERN_PATIENCE} failures in a row in Pattern Search (the paper: after all 2 D), "
+    f"after {_GREEDY_PATIENCE} in Random Greedy (30,000).",
+)
 
 _CELLS = _cells(_MNIST, {"greedy-early": (300, 100)})
 _CELLS_CIFAR10 = _cells(_CIFAR10, {"pattern-early": (1000, 500), "greedy-early": (300, 100)})
@@ -248,6 +245,7 @@ TABLE4 = Experiment(
     "that generalise like SGD's.",
     source="Chiang et al. 2023, Table 4",
     data="digits",
+    paper_data=("mnist",),
     cells=_CELLS,
     scales=_scales(
         _laptop(
@@ -264,7 +262,7 @@ TABLE4 = Experiment(
     run_cell=run_ten_classes,
     row_labels=("samples", "optimizer"),
     picture="searches",
-    remarks=_remarks("MNIST"),
+    remarks=_REMARKS,
 )
 
 TABLE4_CIFAR10 = Experiment(
@@ -274,6 +272,7 @@ TABLE4_CIFAR10 = Experiment(
     "1,000 images.",
     source="Chiang et al. 2023, Table 4",
     data="digits",
+    paper_data=("cifar10",),
     cells=_CELLS_CIFAR10,
     scales=_scales(
         _laptop(
@@ -287,5 +286,5 @@ TABLE4_CIFAR10 = Experiment(
     run_cell=run_ten_classes,
     row_labels=("samples", "optimizer"),
     picture="searches",
-    remarks=_remarks("CIFAR-10"),
+    remarks=_REMARKS,
 )

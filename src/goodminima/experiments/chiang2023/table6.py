@@ -41,6 +41,7 @@ TABLE6 = Experiment(
     "the volume.",
     source="Chiang et al. 2023, Table 6",
     data="digits",
+    paper_data=("mnist",),
     cells=tuple(_cell(width, method) for width in _PRINTED for method in _METHODS),
     scales={
         "smoke": Scale(
@@ -72,7 +73,6 @@ TABLE6 = Experiment(
     row_labels=("width", "optimizer"),
     picture="accuracy_by_width",
     remarks=(
-        "The paper's values are for MNIST (`--data mnist`); other data are measured for their own sake.",
         "Rows called splitting are multilevel splitting over the same images: solutions drawn uniformly from the bin, "
         "correlated with one another, where guessing would take too long. The paper has n/a where it found none.",
         "Printed values without a standard error are single solutions; they are compared as if they were exact.",

@@ -79,6 +79,7 @@ FIGURE2 = Experiment(
     claim="Models that fit the training images equally well generalise unequally; nets generalise whatever the optimizer.",
     source="Huang et al. 2020, Figure 2",
     data="digits",
+    paper_data=("cifar10",),
     percent=False,
     cells=(
         *(_on(_LEFT, cell) for cell in (linear_cell(), resnet_cell())),

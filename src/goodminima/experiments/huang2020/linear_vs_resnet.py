@@ -144,6 +144,7 @@ LINEAR_VS_RESNET = Experiment(
     claim="Over-parametrised models can fit the training data perfectly; that a net then generalises is no matter of counting.",
     source="Huang et al. 2020, section 2",
     data="digits",
+    paper_data=("cifar10",),
     percent=False,
     cells=(
         linear_cell(),

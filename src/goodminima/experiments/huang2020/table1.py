@@ -21,6 +21,7 @@ TABLE1 = Experiment(
     "them too: the loss surface, not the optimizer, prefers minima that generalise.",
     source="Huang et al. 2020, Table 1 and section 3",
     data="digits",
+    paper_data=("cifar10",),
     percent=False,
     cells=(*(zoo_cell(name) for name in OPTIMIZERS), zoo_linear_cell()),
     scales={

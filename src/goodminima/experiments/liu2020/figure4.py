@@ -106,6 +106,7 @@ FIGURE4 = Experiment(
     claim="The more copies of each image a start knows random labels of, the worse plain SGD ends; SOTA SGD does not care.",
     source=f"{SOURCE}, Figure 4",
     data="digits",
+    paper_data=("cifar10",),
     cells=_cells(),
     scales=scales(
         smoke=ReplicasScale(setting=SMOKE, net=SMALL, grid=(0, 1, 3)),

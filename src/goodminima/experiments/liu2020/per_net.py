@@ -113,6 +113,7 @@ def for_each_data_set(
             claim=claim,
             source=f"{SOURCE}, {source} and the appendix",
             data="digits",
+            paper_data=(data,),
             cells=(here := cells(data)),
             scales=scales(
                 smoke=TrainingsScale(setting=SMOKE),

@@ -140,6 +140,7 @@ TABLE2 = Experiment(
     "momentum each help it to escape, and any two make the start irrelevant.",
     source="Liu, Papailiopoulos, Achlioptas 2020, Table 2",
     data="digits",
+    paper_data=("cifar10",),
     cells=tuple(_cell(mode, has) for mode, has in MODES.items()),
     scales=scales(
         smoke=ModesScale(setting=SMOKE, net=SMALL),
