@@ -53,7 +53,7 @@ class Active:
             self.began, self.first, self.works = now, progress, self.works + 1
         self.progress = progress
         gone, done = now - self.began, progress.done - (self.first.done if self.first else 0.0)
-        rest = gone * (progress.wanted - progress.done) / done if done > 0 and gone > 0 else math.inf
+        rest = gone * (progress.total - progress.done) / done if done > 0 and gone > 0 else math.inf
         self.work_ends = now + rest if 0 < rest < math.inf else None
 
 

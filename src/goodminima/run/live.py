@@ -1,5 +1,6 @@
 """The live line of a run, on stderr: how far it is, what each worker is at, how long it will take."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -153,7 +154,8 @@ def _described(active: Active, now: float) -> str:
     progress, first = active.progress, active.first
     if progress is None:
         return active.name
-    words = [f"{active.name}: {count(progress.done)} of {count(progress.total)} {progress.unit}"]
+    of_total = f" of {count(progress.total)}" if math.isfinite(progress.total) else ""
+    words = [f"{active.name}: {count(progress.done)}{of_total} {progress.unit}"]
     if progress.effort and progress.effort != progress.done:
         words.append(f"{count(progress.effort)} {progress.effort_unit}")
     if progress.effort:

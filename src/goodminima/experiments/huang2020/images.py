@@ -1,5 +1,6 @@
 """The thin residual net on images within an experiment: minima of growing poison, which Figures 4, 5 and 7 share."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -200,7 +201,9 @@ def _told(context: Context, loss: Loss) -> Loss:
     def one(vector: Tensor) -> Tensor:
         nonlocal done
         done += 1
-        context.callback(Progress(done=done, total=done, unit="losses along rays", effort=done, effort_unit="losses"))
+        context.callback(
+            Progress(done=done, total=math.inf, unit="losses along rays", effort=done, effort_unit="losses")
+        )
         return loss(vector[None])
 
     return lambda theta: torch.cat([one(vector) for vector in theta])
