@@ -47,7 +47,7 @@ def shown(*, terminal: bool, quiet_for: float = 0.0, seconds: float = 0.4) -> st
         live.started(first)
         live.ended(Finished(unit=first, outcome=Outcome(values={}), seconds=600.0))
         live.started(second)
-        live.progressed(second, Progress(done=2, total=5, effort=1_250_000))
+        live.progressed(second, Progress(done=2, total=5, unit="solutions", effort=1_250_000, effort_unit="guesses"))
         time.sleep(seconds)
     return out.getvalue()
 

@@ -26,7 +26,7 @@ def with_pragma(store: Store, pragma: str) -> Iterator[None]:
     def prepare(connection, _record) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
-    event.observer(store.engine, "connect", prepare)
+    event.listen(store.engine, "connect", prepare)
     store.engine.dispose()
     yield
     event.remove(store.engine, "connect", prepare)

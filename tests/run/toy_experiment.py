@@ -35,7 +35,9 @@ def run_cell(cell: Cell[Row], context: Context[Pause]) -> Outcome:
     """Draws two numbers; `pause` seconds in ten steps; finds no `high` in every third replicate."""
     for step in range(10):
         time.sleep(context.scale_settings.pause / 10)
-        context.callback(Progress(done=step + 1, total=10, effort=100.0 * (step + 1)))
+        context.callback(
+            Progress(done=step + 1, total=10, unit="solutions", effort=100.0 * (step + 1), effort_unit="guesses")
+        )
     generator = np.random.default_rng(context.key("toy", cell.name))
     low, high = generator.uniform(0.5, 0.6), generator.uniform(0.8, 0.9)
     missed = context.replicate % 3 == 2

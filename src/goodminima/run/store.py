@@ -163,17 +163,16 @@ class Store:
             yield
         except (exc.ArgumentError, exc.NoSuchModuleError) as error:
             problem = f"not a database URL ({_first_line(error)}); try sqlite:///FILE.db"
+            raise BadOption("store", self.shown, problem) from error
         except ModuleNotFoundError as error:
             problem = f"its driver {error.name} is not installed: pip install {error.name}"
+            raise BadOption("store", self.shown, problem) from error
         except (exc.DBAPIError, OSError) as error:
-            reason = _first_line(getattr(error, "orig", None) or error)
             cure = "name a database or a file that you may write"
             if self.file and _is_full(self.file.parent):
                 cure = "its disk is full: make room, or name a file elsewhere"
-            problem = f"cannot be opened ({reason}); {cure}"
-        else:
-            return
-        raise BadOption("store", self.shown, problem)
+            reason = _first_line(getattr(error, "orig", None) or error)
+            raise BadOption("store", self.shown, f"cannot be opened ({reason}); {cure}") from error
 
     def _check_place(self, parsed: sql.URL, *, create: bool) -> None:
         if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
