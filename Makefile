@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-NATIVE := $(wildcard src/goodminima/population/native/*.cpp src/goodminima/population/native/*.h)
+NATIVE := $(shell find src/goodminima/population/native -name '*.cpp' -o -name '*.h' -o -name '*.inl')
 
 .PHONY: install demo test test-all lint types sanitize bench clean
 

@@ -17,7 +17,8 @@ def optional_kernel() -> list:
         Pybind11Extension(
             "goodminima.population.native._kernel",
             [str(source)],
-            depends=[str(header) for header in sorted(NATIVE.glob("*.h"))],
+            include_dirs=[str(NATIVE)],
+            depends=[str(part) for suffix in ("h", "inl") for part in sorted(NATIVE.rglob(f"*.{suffix}"))],
             cxx_std=17,
             extra_compile_args=["-O3"],
             optional=True,

@@ -23,12 +23,11 @@ from torch import Tensor, nn
 
 from goodminima.nets import MLP, LeNet
 from goodminima.population import Cube, native
-from goodminima.population.compiled import program_of
-from goodminima.population.normalise import norm_unit, normed_slots
-from goodminima.population.parameters import num_parameters
-from goodminima.population.stack import stack_of
+from goodminima.population.compiled import CompiledNet
+from goodminima.population.native.speed import generator_seconds, peak_flops
+from goodminima.population.normalise import normed_ranges
 from goodminima.search import Fits, guess_and_check
-from goodminima.search.screening import interleaved
+from goodminima.search.screening import SLACK, interleaved
 from goodminima.tasks import Examples, Task, few_shot, load_images
 
 _CORES = os.cpu_count() or 1
@@ -148,17 +147,13 @@ def _elapsed(net: nn.Module, task: Task, budget: int, options: dict[str, Any]) -
 
 def roofline_seconds(net: nn.Module, task: Task, *, peak: float) -> float:
     """Seconds a guess on one core that no implementation of this plan beats."""
-    stack = stack_of(net)
-    assert stack is not None
-    examples, shape = interleaved(task.train), tuple(task.train.x.shape[1:])
-    weights = [(slot.start, slot.stop - slot.start) for slot in normed_slots(net)]
-    half_width, count = Cube(1.0).half_widths(net), 16_384
-    *_, shown = native.screen(
-        program_of(stack), shape, half_width=half_width, weights=weights, unit=norm_unit(net), x=examples.x.numpy(),
-        y=examples.y.numpy(), num_classes=2, seed=0, start=0, count=count, loss_below=_ACCEPT.loss_below,
-    )  # fmt: skip
-    operations = 2 * native.multiply_adds(program_of(stack), shape, num_parameters(net))
-    return native.generator_seconds(half_width, weights) + shown / count * operations / peak
+    prior, examples, count = Cube(1.0), interleaved(task.train), 16_384
+    compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
+    assert compiled.program is not None
+    screener = compiled.screener(examples, prior, seed=0, loss_below=_ACCEPT.loss_below, slack=SLACK)
+    shown = screener.run(0, count).images_shown
+    operations = 2 * compiled.program.multiply_adds
+    return generator_seconds(prior.half_widths(net), normed_ranges(net)) + shown / count * operations / peak
 
 
 def tasks(data: str) -> Iterator[tuple[str, float | None, LeNet | MLP, Task]]:
@@ -179,7 +174,7 @@ def _task(x: Tensor, y: Tensor) -> Task:
 
 
 def measure(data: str, seconds: float) -> Iterator[Record]:
-    peak = native.peak_flops() if native.available() else math.nan
+    peak = peak_flops() if native.available() else math.nan
     for index, (name, width, net, task) in enumerate(tasks(data)):
         baseline = baseline_rate(net, task, seconds)
         ideal = roofline_seconds(net, task, peak=peak) if native.available() else None
@@ -211,7 +206,7 @@ def _print_table(records: list[Record]) -> None:
     one, all_cores = (next(r for r in records if r.threads == t and r.n == 16 and r.width == 0.5) for t in (1, _CORES))
     print(f"\n{_CORES} cores give {all_cores.guesses_per_second / one.guesses_per_second:.2f}x one core")
     print(f"cost of a guess goes as width^{_slope(records, 'width'):.2f} and n^{_slope(records, 'n'):.2f}")
-    print(f"compiled kernel: {native.instruction_set() if native.available() else native.why_not()}")
+    print(f"compiled kernel: {native.instruction_set() if native.available() else native.unavailable_reason()}")
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ def _print_table(records: Iterator[Record]) -> None:
             f"{r.microseconds_a_candidate:>9.1f}{r.full_evaluation_microseconds:>9,.0f}{r.ratio:>7.0f}x"
             f"{r.test_accuracy:>8.1%} ± {r.standard_error:.1%}"
         )
-    print(f"\ncompiled kernel: {native.instruction_set() if native.available() else native.why_not()}")
+    print(f"\ncompiled kernel: {native.instruction_set() if native.available() else native.unavailable_reason()}")
 
 
 def main() -> None:

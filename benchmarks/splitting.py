@@ -108,7 +108,7 @@ def _print_table(records: Iterator[Record]) -> None:
         cells += [_told(r.plain_ratio, ".3gx"), _told(r.screened_ratio, ".3gx")]
         line = "".join(f"{cell:>{width}}" for cell, width in zip(cells, columns.values(), strict=True))
         print(line + ("" if r.status == "solved" else f"  {r.status}"), flush=True)
-    print(f"\ncompiled kernel: {native.instruction_set() if native.available() else native.why_not()}")
+    print(f"\ncompiled kernel: {native.instruction_set() if native.available() else native.unavailable_reason()}")
 
 
 def _told(value: float | None, form: str) -> str:

@@ -126,7 +126,7 @@ def main() -> None:
             f"{r.net:<16}{r.parameters:>11,}{r.examples:>10}{r.points:>8,}{r.loop_seconds:>9.3f}{r.surface_seconds:>9.3f}"
             f"{r.ratio:>7.1f}x{r.largest_relative_difference:>12.1e}{r.peak_megabytes:>7.0f}"
         )
-    print(f"\ncompiled kernel: {native.instruction_set() if native.available() else native.why_not()}")
+    print(f"\ncompiled kernel: {native.instruction_set() if native.available() else native.unavailable_reason()}")
 
 
 if __name__ == "__main__":

@@ -15,5 +15,5 @@ def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     if request.param == "torch":
         monkeypatch.setenv(native.VARIABLE, "0")
     elif not native.available():
-        pytest.skip(native.why_not())
+        pytest.skip(native.unavailable_reason())
     return request.param

@@ -158,7 +158,7 @@ def doctor() -> None:
         **versions(),
         "revision": revision(),
         "cores": available_cores(),
-        "compiled kernel": native.instruction_set() if compiled else f"not in use: {native.why_not()}",
+        "compiled kernel": native.instruction_set() if compiled else f"not in use: {native.unavailable_reason()}",
         "cache": cache_file("any").parent,
         "store": f"{STORE} (in the working folder)",
         "trainings": "goodminima.trainings (beside the store)",

@@ -6,34 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import plain_generator
 from goodminima.core.generator import next_word, normal, stream_state, uniform
-
-_GOLDEN, _ALL = 0x9E3779B97F4A7C15, 2**64 - 1
-
-
-def _mix(z: int) -> int:
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _ALL
-    return z ^ (z >> 31)
-
-
-def plain_stream(seed: int, index: int, size: int) -> np.ndarray:
-    """The stream in Python integers, as xoshiro128+ and splitmix64 are defined."""
-    base = _mix((seed + _GOLDEN) & _ALL)
-    first, second = (_mix((base + (2 * index + i) * _GOLDEN) & _ALL) for i in (1, 2))
-    low = 2**32 - 1
-    s0, s1, s2, s3 = first & low, first >> 32, second & low, second >> 32
-    numbers = []
-    for _ in range(size):
-        numbers.append((((s0 + s3) & low) >> 8) * 2.0**-23 - 1)
-        t = (s1 << 9) & low
-        s2 ^= s0
-        s3 ^= s1
-        s1 ^= s2
-        s0 ^= s3
-        s2 ^= t
-        s3 = ((s3 << 11) | (s3 >> 21)) & low
-    return np.array(numbers, np.float32)
 
 
 @settings(max_examples=30, deadline=None)
@@ -45,7 +19,7 @@ def plain_stream(seed: int, index: int, size: int) -> np.ndarray:
 def test_equals_plain_integers_bit_for_bit(seed: int, indices: list[int], size: int) -> None:
     drawn = uniform(seed, np.array(indices, np.uint64), size)
     for row, index in zip(drawn, indices, strict=True):
-        np.testing.assert_array_equal(row, plain_stream(seed, index, size))
+        np.testing.assert_array_equal(row, plain_generator.uniform(seed, index, size))
 
 
 def test_a_draw_does_not_depend_on_its_company() -> None:
@@ -75,7 +49,7 @@ def test_neighbouring_guesses_and_seeds_are_uncorrelated() -> None:
 )  # fmt: skip
 def test_normal_numbers_are_those_of_box_and_muller(seed: int, index: int, size: int) -> None:
     """Against the transform in float64: each pair (u, v) gives radius sqrt(-2 log((1 - u) / 2)) at the angle pi v."""
-    u, v = plain_stream(seed, index, 2 * ((size + 1) // 2)).astype(np.float64).reshape(-1, 2).T
+    u, v = plain_generator.uniform(seed, index, 2 * ((size + 1) // 2)).astype(np.float64).reshape(-1, 2).T
     radius = np.sqrt(-2 * np.log((1 - u) / 2))
     expected = np.stack([radius * np.cos(np.pi * v), radius * np.sin(np.pi * v)], axis=1).ravel()[:size]
     drawn = normal(seed, np.array([5, index], np.uint64), size)[1]

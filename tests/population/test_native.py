@@ -10,45 +10,17 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
+import plain_generator
 from goodminima.population import native
+from goodminima.population.native.evaluation import logits
+from goodminima.population.native.program import Program
+from goodminima.population.native.screening import Screened, Screener, draw
+from goodminima.population.native.speed import generator_seconds, peak_flops
 
-pytestmark = pytest.mark.skipif(not native.available(), reason=native.why_not() or "available")
-
-SETS = native._kernel.instruction_sets() if native.available() else []
-MASK = 2**64 - 1
-GOLDEN = 0x9E3779B97F4A7C15
-
-
-@pytest.fixture(params=SETS)
-def instruction_set(request, monkeypatch):
-    monkeypatch.setenv(native.VARIABLE, request.param)
-    return request.param
+pytestmark = pytest.mark.skipif(not native.available(), reason=native.unavailable_reason() or "available")
 
 
 # ------------------------------------------------------------------------------------------------------------- draws
-
-
-def mix(z: int) -> int:
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & MASK
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & MASK
-    return z ^ (z >> 31)
-
-
-def plain_stream(seed: int, k: int, size: int) -> list[float]:
-    base = mix((seed + GOLDEN) & MASK)
-    a, b = (mix((base + (2 * k + which) * GOLDEN) & MASK) for which in (1, 2))
-    s = [a & 0xFFFFFFFF, a >> 32, b & 0xFFFFFFFF, b >> 32]
-    numbers = []
-    for _ in range(size):
-        numbers.append(((s[0] + s[3]) % 2**32 >> 8) * 2.0**-23 - 1)
-        t = s[1] << 9 & 0xFFFFFFFF
-        s[2] ^= s[0]
-        s[3] ^= s[1]
-        s[1] ^= s[2]
-        s[0] ^= s[3]
-        s[2] ^= t
-        s[3] = (s[3] << 11 | s[3] >> 21) & 0xFFFFFFFF
-    return numbers
 
 
 def bits(array) -> list[int]:
@@ -60,29 +32,29 @@ def bits(array) -> list[int]:
 def test_draws_equal_plain_integers_bit_for_bit(instruction_set, seed, size):
     indices = np.array([0, 1, 2, 17, 2**32 - 1, 2**32, 2**32 + 1, 2**40 - 1, 2**40, 2**63 - 1], np.uint64)
     half_width = np.random.default_rng(size).uniform(0.01, 3, size).astype(np.float32)
-    drawn = native.draw(half_width, seed, indices)
+    drawn = draw(half_width, seed, indices)
     assert drawn.shape == (len(indices), size)
     for row, k in zip(drawn, indices.tolist(), strict=True):
-        assert bits(row) == bits(half_width * np.array(plain_stream(seed, k, size), np.float32))
+        assert bits(row) == bits(half_width * plain_generator.uniform(seed, k, size))
 
 
 def test_a_draw_does_not_depend_on_its_neighbours(instruction_set):
     half_width = np.ones(33, np.float32)
-    together = native.draw(half_width, 5, np.arange(37, dtype=np.uint64))
+    together = draw(half_width, 5, np.arange(37, dtype=np.uint64))
     for k in (0, 15, 16, 36):
-        assert bits(native.draw(half_width, 5, np.array([k], np.uint64))[0]) == bits(together[k])
+        assert bits(draw(half_width, 5, np.array([k], np.uint64))[0]) == bits(together[k])
 
 
 def test_no_indices_give_no_draws(instruction_set):
-    assert native.draw(np.ones(3, np.float32), 0, np.array([], np.uint64)).shape == (0, 3)
+    assert draw(np.ones(3, np.float32), 0, np.array([], np.uint64)).shape == (0, 3)
 
 
 # ------------------------------------------------------------------------------------------------------------ logits
 
 
-def program_of(net: nn.Sequential) -> tuple[list[tuple], list[tuple[int, int]]]:
-    """The kernel's program for a net, and its weights' (offset, size)."""
-    program, weights, offset = [], [], 0
+def program_of(net: nn.Sequential, input_shape: tuple[int, ...], unit: float = 1.0) -> Program:
+    """The kernel's program for a net, written out layer by layer."""
+    layers, weights, offset = [], [], 0
 
     def take(layer) -> tuple[int, int]:
         nonlocal offset
@@ -96,15 +68,15 @@ def program_of(net: nn.Sequential) -> tuple[list[tuple], list[tuple[int, int]]]:
     for layer in net:
         if isinstance(layer, nn.Conv2d):
             sizes = (layer.in_channels, layer.out_channels, *layer.kernel_size, *layer.stride, *layer.padding)
-            program.append(("conv", *take(layer), *sizes))
+            layers.append(("conv", *take(layer), *sizes))
         elif isinstance(layer, nn.Linear):
-            program.append(("linear", *take(layer), layer.in_features, layer.out_features))
+            layers.append(("linear", *take(layer), layer.in_features, layer.out_features))
         elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
             kind = "maxpool" if isinstance(layer, nn.MaxPool2d) else "avgpool"
-            program.append((kind, *layer.kernel_size, *layer.stride))
+            layers.append((kind, *layer.kernel_size, *layer.stride))
         else:
-            program.append((type(layer).__name__.lower(),))
-    return program, weights
+            layers.append((type(layer).__name__.lower(),))
+    return Program(layers, input_shape, offset, weights, unit)
 
 
 def torch_logits(net: nn.Sequential, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -124,7 +96,7 @@ def assert_logits_agree(net: nn.Sequential, input_shape: tuple[int, ...], member
     theta = rng.uniform(-1, 1, (members, size_of(net))).astype(np.float32)
     x = rng.standard_normal((images, *input_shape)).astype(np.float32)
     expected = torch_logits(net, theta, x)
-    got = native.logits(program_of(net)[0], input_shape, theta, x)
+    got = logits(program_of(net, input_shape), theta, x)
     assert got.shape == expected.shape
     assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max()
 
@@ -188,7 +160,7 @@ def test_logits_of_any_number_of_members_and_images(instruction_set, members, im
     rng = np.random.default_rng(1)
     theta = rng.uniform(-1, 1, (members, size_of(net))).astype(np.float32)
     x = rng.standard_normal((images, 1, 3, 3)).astype(np.float32)
-    got = native.logits(program_of(net)[0], (1, 3, 3), theta, x)
+    got = logits(program_of(net, (1, 3, 3)), theta, x)
     assert got.shape == (members, images, 3)
     if members and images:
         np.testing.assert_allclose(got, torch_logits(net, theta, x), rtol=1e-3, atol=1e-4)
@@ -231,11 +203,15 @@ def balanced(images: int, input_shape: tuple[int, ...], classes: int) -> tuple[n
     return (centres[y] + 0.3 * rng.standard_normal((images, *input_shape))).astype(np.float32), y
 
 
+def screen(program: Program, *, start: int, count: int, **arguments) -> Screened:
+    return Screener(program, **arguments).run(start, count)
+
+
 def naive(net, x, y, *, half_width, unit, seed, count) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean normalised loss, smallest margin and first wrong image (or n) of each guess, in float64, one by one."""
     losses, margins, wrong = [], [], []
     for k in range(count):
-        theta = half_width * np.array(plain_stream(seed, k, len(half_width)), np.float32)
+        theta = half_width * plain_generator.uniform(seed, k, len(half_width))
         z = torch.from_numpy(torch_logits(net, theta[None], x)[0])
         norm = math.prod(float(layer.weight.detach().norm()) / unit for layer in net if hasattr(layer, "weight"))
         losses.append(float(nn.functional.cross_entropy(z / norm, torch.from_numpy(y))))
@@ -270,21 +246,8 @@ def test_screen_equals_a_naive_loop(instruction_set, name, quantile):
     right = margins >= 0
     assert right.sum() >= 5
     bound = math.inf if quantile == 1.0 else float(np.quantile(losses[right], quantile))
-    program, weights = program_of(net)
-    found = native.screen(
-        program,
-        input_shape,
-        half_width=half_width,
-        weights=weights,
-        unit=2.0,
-        x=x,
-        y=y,
-        num_classes=classes,
-        seed=seed,
-        start=0,
-        count=count,
-        loss_below=bound,
-    )
+    program = program_of(net, input_shape, unit=2.0)
+    found = screen(program, half_width=half_width, x=x, y=y, seed=seed, start=0, count=count, loss_below=bound)
     accepted = set(np.flatnonzero(right & (losses < bound)).tolist())
     nearly = set(np.flatnonzero((margins >= -2e-4) & (losses < bound * (1 + 2e-4))).tolist())
     assert accepted <= set(found.indices.tolist()) <= nearly
@@ -296,17 +259,12 @@ def test_screen_equals_a_naive_loop(instruction_set, name, quantile):
 
 
 def lenet_arguments(images: int = 8, *, loss_below: float = math.inf) -> dict:
-    program, weights = program_of(lenet())
     x, y = balanced(images, (1, 28, 28), 2)
     return {
-        "program": program,
-        "input_shape": (1, 28, 28),
+        "program": program_of(lenet(), (1, 28, 28), unit=3.0),
         "half_width": np.ones(11_074, np.float32),
-        "weights": weights,
-        "unit": 3.0,
         "x": x,
         "y": y,
-        "num_classes": 2,
         "seed": 3,
         "loss_below": loss_below,
     }
@@ -316,11 +274,11 @@ def lenet_arguments(images: int = 8, *, loss_below: float = math.inf) -> dict:
 def test_screen_does_not_depend_on_how_guesses_are_split(instruction_set, loss_below):
     arguments = lenet_arguments(loss_below=loss_below)
     start, total = 2**40 - 300, 600
-    whole = native.screen(**arguments, start=start, count=total)
+    whole = screen(**arguments, start=start, count=total)
     assert 1 <= len(whole.indices) < total
     for count in (1, 7, 64, 4096):
         parts = [
-            native.screen(**arguments, start=begin, count=min(count, start + total - begin))
+            screen(**arguments, start=begin, count=min(count, start + total - begin))
             for begin in range(start, start + total, count)
         ]
         for i in range(3):
@@ -330,15 +288,11 @@ def test_screen_does_not_depend_on_how_guesses_are_split(instruction_set, loss_b
 
 
 def test_all_zero_logits_have_margin_zero_and_loss_log_two(instruction_set):
-    found = native.screen(
-        [("linear", 0, 4, 2, 2)],
-        (2,),
+    found = screen(
+        Program([("linear", 0, 4, 2, 2)], (2,), 6, [(0, 4)]),
         half_width=np.array([1, 1, 1, 1, 0, 0], np.float32),
-        weights=[(0, 4)],
-        unit=1.0,
         x=np.zeros((3, 2)),
         y=np.array([0, 1, 0]),
-        num_classes=2,
         seed=0,
         start=0,
         count=5,
@@ -353,15 +307,11 @@ def test_all_zero_logits_have_margin_zero_and_loss_log_two(instruction_set):
 @pytest.mark.parametrize("half_width", [3e38, 0.0])
 def test_what_is_not_finite_is_never_accepted(instruction_set, half_width):
     """Infinite logits, and weights of norm zero: their normalised loss is not a number."""
-    found = native.screen(
-        [("linear", 0, -1, 3, 2)],
-        (3,),
+    found = screen(
+        Program([("linear", 0, -1, 3, 2)], (3,), 6, [(0, 6)]),
         half_width=np.full(6, half_width, np.float32),
-        weights=[(0, 6)],
-        unit=1.0,
         x=np.ones((1, 3)) * 1e3,
         y=np.array([0]),
-        num_classes=2,
         seed=0,
         start=0,
         count=100,
@@ -374,27 +324,23 @@ def test_small_losses_keep_their_relative_accuracy(instruction_set):
     """Logits (c, 0) have loss log(1 + exp(-c)): from log 2 down to 1e-17."""
     x = np.linspace(0, 40, 41)[:, None]
     for value in x:
-        found = native.screen(
-            [("linear", 0, -1, 1, 1), ("linear", 0, -1, 1, 1), ("linear", 1, -1, 1, 2)],
-            (1,),
+        found = screen(
+            Program([("linear", 0, -1, 1, 1), ("linear", 0, -1, 1, 1), ("linear", 1, -1, 1, 2)], (1,), 3),
             half_width=np.array([1, 1, 0], np.float32),
-            weights=[],
-            unit=1.0,
             x=value[None],
             y=np.array([0]),
-            num_classes=2,
             seed=0,
             start=0,
             count=20,
             loss_below=math.inf,
         )
-        drawn = native.draw(np.array([1, 1], np.float32), 0, found.indices.astype(np.uint64)).astype(np.float64)
+        drawn = draw(np.array([1, 1], np.float32), 0, found.indices.astype(np.uint64)).astype(np.float64)
         expected = np.log1p(np.exp(-value * drawn[:, 0] ** 2 * drawn[:, 1]))
         np.testing.assert_allclose(found.losses, expected, rtol=1e-5)
 
 
 def test_an_empty_range_finds_nothing(instruction_set):
-    found = native.screen(**lenet_arguments(), start=0, count=0)
+    found = screen(**lenet_arguments(), start=0, count=0)
     assert len(found.indices) == 0
     assert found.images_shown == 0
 
@@ -425,38 +371,49 @@ WRONG_PROGRAMS = [
 @pytest.mark.parametrize(("program", "input_shape", "message"), WRONG_PROGRAMS)
 def test_programs_that_do_not_fit_are_refused(program, input_shape, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        native.multiply_adds(program, input_shape, 100)
+        assert Program(program, input_shape, 100).multiply_adds
+
+
+def with_weights(weights: list[tuple[int, int]]) -> Program:
+    program = program_of(lenet(), (1, 28, 28))
+    return Program(program.layers, program.input_shape, program.num_parameters, weights)
+
+
+def one_logit() -> Program:
+    """LeNet's parameters and images, and a net of one logit."""
+    return Program([("flatten",), ("linear", 0, -1, 784, 1)], (1, 28, 28), 11_074)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"y": np.array([0, 2] * 4)}, "labels from 0 to num_classes - 1 = 1"),
-        ({"y": np.array([0, 5] * 4), "num_classes": 6}, "no logit for"),
-        ({"y": np.array([0, 1])}, "len(y) images"),
+        ({"y": np.array([0, 2] * 4)}, "y must hold labels from 0 to 1, got 2"),
+        ({"y": np.array([0, -1] * 4)}, "y must hold labels from 0 to 1, got -1"),
+        ({"y": np.array([0, 1])}, "y must hold a label for each of the 8 images of x, got 2"),
         ({"x": np.zeros((8, 28, 28))}, "examples of shape (1, 28, 28)"),
-        ({"x": np.zeros((0, 1, 28, 28)), "y": np.zeros(0, np.int64)}, "at least one image"),
-        ({"weights": [(0, 75), (70, 5)]}, "overlaps another"),
-        ({"weights": [(11_000, 75)]}, "does not lie within"),
+        ({"x": np.zeros((0, 1, 28, 28)), "y": np.zeros(0, np.int64)}, "at least one label"),
+        ({"program": with_weights([(0, 75), (70, 5)])}, "overlaps another"),
+        ({"program": with_weights([(11_000, 75)])}, "does not lie within"),
         ({"seed": -1}, "seed must lie from 0"),
         ({"start": 2**63 - 10, "count": 11}, "count must lie from 0 to 10"),
         ({"loss_below": math.nan}, "loss_below must be positive"),
         ({"slack": -1.0}, "slack must be positive"),
         ({"half_width": np.full(11_074, np.nan)}, "half_width must hold finite numbers"),
-        ({"half_width": np.ones(11_073)}, "does not lie within the 11073 parameters"),
+        ({"half_width": np.ones(11_073)}, "half_width must have shape (11074,)"),
+        ({"program": one_logit()}, "at least two logits"),
     ],
 )
 def test_wrong_arguments_are_refused(change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        native.screen(**{**lenet_arguments(), "start": 0, "count": 10, **change})
+        screen(**{**lenet_arguments(), "start": 0, "count": 10, **change})
 
 
 def test_the_environment_switches_the_kernel_off(monkeypatch):
     monkeypatch.setenv(native.VARIABLE, "0")
     assert not native.available()
-    assert native.VARIABLE in native.why_not()
+    assert native.VARIABLE in native.unavailable_reason()
     with pytest.raises(RuntimeError, match="GOODMINIMA_NATIVE=0"):
-        native.draw(np.ones(1, np.float32), 0, np.zeros(1, np.uint64))
+        draw(np.ones(1, np.float32), 0, np.zeros(1, np.uint64))
 
 
 def test_the_environment_chooses_the_instruction_set(instruction_set, monkeypatch):
@@ -468,11 +425,16 @@ def test_the_environment_chooses_the_instruction_set(instruction_set, monkeypatc
 
 def test_lenet_costs_what_the_arithmetic_says():
     """24 x 24 x 3 sums of 25, 8 x 8 x 8 of 75, and three linear layers."""
-    program, _ = program_of(lenet())
     expected = 24 * 24 * 3 * 25 + 8 * 8 * 8 * 75 + 128 * 60 + 60 * 42 + 42 * 2
-    assert native.multiply_adds(program, (1, 28, 28), 11_074) == expected
+    assert program_of(lenet(), (1, 28, 28)).multiply_adds == expected
+
+
+@pytest.mark.parametrize("unit", [0.0, -1.0, math.inf, math.nan])
+def test_a_unit_that_is_not_positive_is_refused(unit):
+    with pytest.raises(ValueError, match="unit must be positive and finite"):
+        Program([("linear", 0, -1, 4, 2)], (4,), 8, unit=unit)
 
 
 def test_the_measured_bounds_of_speed_are_plausible():
-    assert 1e8 < native.peak_flops(0.01) < 1e13
-    assert 1e-9 < native.generator_seconds(np.ones(1000, np.float32), [(0, 900)], count=1 << 10) < 1e-3
+    assert 1e8 < peak_flops(0.01) < 1e13
+    assert 1e-9 < generator_seconds(np.ones(1000, np.float32), [(0, 900)], count=1 << 10) < 1e-3

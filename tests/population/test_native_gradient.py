@@ -12,25 +12,18 @@ from torch import nn
 
 from goodminima.nets.lenet import LeNet
 from goodminima.population import native
-from goodminima.population.compiled import program_of
+from goodminima.population.compiled import CompiledNet
+from goodminima.population.native import training
+from goodminima.population.native.program import Program
 from goodminima.population.parameters import num_parameters, slots
-from goodminima.population.stack import stack_of
 
-pytestmark = pytest.mark.skipif(not native.available(), reason=native.why_not() or "available")
-
-SETS = native._kernel.instruction_sets() if native.available() else []
-
-
-@pytest.fixture(params=SETS)
-def instruction_set(request, monkeypatch):
-    monkeypatch.setenv(native.VARIABLE, request.param)
-    return request.param
+pytestmark = pytest.mark.skipif(not native.available(), reason=native.unavailable_reason() or "available")
 
 
 def gradient(net: nn.Module, theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    stack = stack_of(net)
-    assert stack is not None
-    return native.gradient(program_of(stack), x.shape[1:], theta, x, y)
+    program = CompiledNet.of(net, x.shape[1:]).program
+    assert program is not None
+    return training.gradient(program, theta, x, y)
 
 
 def torch_gradient(net: nn.Module, theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -239,7 +232,7 @@ def test_small_gradients_keep_their_relative_accuracy(instruction_set):
 
 def test_parameters_of_no_layer_get_zero(instruction_set):
     theta = np.ones((3, 9), np.float32)
-    found = native.gradient([("linear", 2, 7, 2, 2)], (2,), theta, np.array([[1.0, 2.0]]), np.array([0]))
+    found = training.gradient(Program([("linear", 2, 7, 2, 2)], (2,), 9), theta, np.array([[1.0, 2.0]]), np.array([0]))
     assert (found[:, [0, 1, 6]] == 0).all()
     np.testing.assert_allclose(found[0, [2, 3, 4, 5, 7, 8]], [-0.5, -1, 0.5, 1, -0.5, 0.5])
 
@@ -262,19 +255,22 @@ def test_no_members_have_no_gradients(instruction_set):
         ({"y": np.zeros((3, 1), np.int64)}, "y must have one axis"),
         ({"y": np.array([0, 2, 1])}, "y must hold labels from 0 to 1, got 2"),
         ({"y": np.array([0, -1, 1])}, "y must hold labels from 0 to 1, got -1"),
-        ({"theta": np.zeros((2, 9))}, "bias [8, 10) does not lie within the 9 parameters"),
-        ({"theta": np.zeros(10)}, "theta must have two axes"),
-        ({"program": [("linear", 0, -1, 4, 4), ("linear", 15, -1, 4, 2)]}, "two layers share parameter 15"),
+        ({"theta": np.zeros((2, 9))}, "theta must have shape (members, 10)"),
+        ({"theta": np.zeros(10)}, "theta must have shape (members, 10)"),
+        ({"program": Program([("linear", 0, 8, 4, 2)], (4,), 9)}, "bias [8, 10) does not lie within the 9 parameters"),
+        (
+            {"program": Program([("linear", 0, -1, 4, 4), ("linear", 15, -1, 4, 2)], (4,), 10 + 13)}
+            | {"theta": np.zeros((2, 23))},
+            "two layers share parameter 15",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(change, message):
-    size = 10 if "program" not in change else 23
     good = {
-        "program": [("linear", 0, 8, 4, 2)],
-        "input_shape": (4,),
-        "theta": np.zeros((2, size)),
+        "program": Program([("linear", 0, 8, 4, 2)], (4,), 10),
+        "theta": np.zeros((2, 10)),
         "x": np.zeros((3, 4)),
         "y": np.array([0, 1, 0]),
     }
     with pytest.raises(ValueError, match=re.escape(message)):
-        native.gradient(**{**good, **change})
+        training.gradient(**{**good, **change})

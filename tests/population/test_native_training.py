@@ -13,24 +13,16 @@ from torch import nn
 
 from goodminima.nets import MLP, LeNet, LinearModel
 from goodminima.population import Cube, FanOut, TorchDefault, native
-from goodminima.population.compiled import program_of
+from goodminima.population.compiled import CompiledNet
 from goodminima.population.native import training
-from goodminima.population.normalise import norm_unit, normed_slots
-from goodminima.population.stack import stack_of
+from goodminima.population.native.program import Program
+from goodminima.population.normalise import norm_unit
 from goodminima.search import Fits, bins
 
-pytestmark = pytest.mark.skipif(not native.available(), reason=native.why_not() or "available")
-
-SETS = native._kernel.instruction_sets() if native.available() else []
+pytestmark = pytest.mark.skipif(not native.available(), reason=native.unavailable_reason() or "available")
 
 
-@pytest.fixture(params=SETS)
-def instruction_set(request, monkeypatch):
-    monkeypatch.setenv(native.VARIABLE, request.param)
-    return request.param
-
-
-class Lesson:
+class Problem:
     """A net, its starts, random images with random labels, and random batches."""
 
     def __init__(
@@ -50,12 +42,14 @@ class Lesson:
     def theta(self, members: int) -> np.ndarray:
         return self.start.draw(self.net, seed=5, indices=np.arange(members, dtype=np.uint64)).numpy()
 
-    def train(self, theta: np.ndarray, room: int = 1000, **changes) -> tuple[list[training.Frozen], int]:
-        stack = stack_of(self.net)
-        assert stack is not None
+    def program(self) -> Program:
+        program = CompiledNet.of(self.net, self.shape).program
+        assert program is not None
+        return program
+
+    def train(self, theta: np.ndarray, room: int = 1000, **changes) -> tuple[list[training.BinContents], int]:
         given = {
-            "weights": [(slot.start, slot.stop - slot.start) for slot in normed_slots(self.net)],
-            "unit": norm_unit(self.net),
+            "program": self.program(),
             "x": self.x,
             "y": self.y,
             "batches": self.batches,
@@ -64,7 +58,7 @@ class Lesson:
             "bins": [(fits.loss_above, fits.loss_below, room) for fits in self.fits],
             "callback": lambda ended, hits: None,
         }
-        return training.train(program_of(stack), self.shape, theta, **(given | changes))
+        return training.train(theta=theta, **(given | changes))
 
     def alone(self, start: np.ndarray) -> dict[int, np.ndarray]:
         """One member in float64: bin -> where it was frozen."""
@@ -96,25 +90,25 @@ def convolutions(*layers: nn.Module) -> nn.Sequential:
     return net.append(nn.Linear(net(torch.zeros(1, 2, 7, 8)).shape[1], 3))
 
 
-LESSONS = {
-    "lenet": lambda: Lesson(LeNet(width=0.3), (1, 28, 28), Cube(1.0), examples=6, batch=2, epochs=12, lr=1e-3),
-    "lenet, heavy ball": lambda: Lesson(
+PROBLEMS = {
+    "lenet": lambda: Problem(LeNet(width=0.3), (1, 28, 28), Cube(1.0), examples=6, batch=2, epochs=12, lr=1e-3),
+    "lenet, heavy ball": lambda: Problem(
         LeNet(width=0.3, in_shape=(3, 16, 16)), (3, 16, 16), Cube(0.5), examples=5, batch=3, epochs=12, lr=1e-2,
         momentum=0.5,
     ),
-    "mlp": lambda: Lesson(
+    "mlp": lambda: Problem(
         MLP(in_features=2, hidden=(9,)), (2,), FanOut(), examples=5, batch=2, epochs=40, lr=0.1,
         edges=(0.5, 0.6, 0.64, 0.69),
     ),
-    "mlp, one image at a time": lambda: Lesson(
+    "mlp, one image at a time": lambda: Problem(
         MLP(in_features=7, hidden=(5, 4)), (7,), Cube(1.0), examples=4, batch=1, epochs=12, lr=0.1, momentum=0.9
     ),
-    "linear": lambda: Lesson(LinearModel(in_features=50), (2, 5, 5), FanOut(), examples=9, batch=2, epochs=15, lr=0.1),
-    "large batches": lambda: Lesson(
+    "linear": lambda: Problem(LinearModel(in_features=50), (2, 5, 5), FanOut(), examples=9, batch=2, epochs=15, lr=0.1),
+    "large batches": lambda: Problem(
         LinearModel(in_features=30, num_classes=4), (30,), TorchDefault(), examples=25, batch=20, epochs=25, lr=0.5,
         edges=(0.0, 1.0, 1.2, 1.38),
     ),
-    "strides, paddings, pools": lambda: Lesson(
+    "strides, paddings, pools": lambda: Problem(
         convolutions(
             *(nn.Conv2d(2, 4, (3, 2), stride=(1, 2), padding=(1, 2)), nn.ReLU(), nn.AvgPool2d(2, 1)),
             *(nn.Conv2d(4, 3, 2, bias=False), nn.ReLU(), nn.MaxPool2d((2, 1), 1)),
@@ -126,15 +120,15 @@ LESSONS = {
 
 @functools.cache
 def alone(name: str) -> list[dict[int, np.ndarray]]:
-    """The first 40 members of a lesson; the same for all instruction sets."""
-    lesson = LESSONS[name]()
-    return [lesson.alone(start) for start in lesson.theta(40)]
+    """The first 40 members of a problem; the same for all instruction sets."""
+    problem = PROBLEMS[name]()
+    return [problem.alone(start) for start in problem.theta(40)]
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", PROBLEMS)
 def test_equals_sgd_in_float64_one_member_at_a_time(instruction_set, name):
-    lesson = LESSONS[name]()
-    found, nonfinite = lesson.train(lesson.theta(40))
+    problem = PROBLEMS[name]()
+    found, nonfinite = problem.train(problem.theta(40))
     assert nonfinite == 0
     for which, frozen in enumerate(found):
         expected = {member: bins_[which] for member, bins_ in enumerate(alone(name)) if which in bins_}
@@ -146,34 +140,34 @@ def test_equals_sgd_in_float64_one_member_at_a_time(instruction_set, name):
     assert sum(frozen.hits > 0 for frozen in found) >= 2
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("members", [1, 16, 17])
 def test_a_member_does_not_depend_on_its_company(instruction_set, name, members):
-    lesson = LESSONS[name]()
-    theta = lesson.theta(40)
-    together, _ = lesson.train(theta)
-    parts = [(first, lesson.train(theta[first : first + members])[0]) for first in range(0, 40, members)]
+    problem = PROBLEMS[name]()
+    theta = problem.theta(40)
+    together, _ = problem.train(theta)
+    parts = [(first, problem.train(theta[first : first + members])[0]) for first in range(0, 40, members)]
     for which, frozen in enumerate(together):
         assert frozen.members.tolist() == [first + member for first, part in parts for member in part[which].members]
         assert frozen.theta.tobytes() == b"".join(part[which].theta.tobytes() for _, part in parts)
 
 
 def test_threads_share_nothing():
-    lesson = LESSONS["lenet"]()
-    parts = lesson.theta(64).reshape(4, 16, -1)
+    problem = PROBLEMS["lenet"]()
+    parts = problem.theta(64).reshape(4, 16, -1)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lesson.train, parts))
+        found = list(pool.map(problem.train, parts))
     for part, (frozen, _) in zip(parts, found, strict=True):
-        for ours, theirs in zip(lesson.train(part)[0], frozen, strict=True):
+        for ours, theirs in zip(problem.train(part)[0], frozen, strict=True):
             assert ours.theta.tobytes() == theirs.theta.tobytes()
 
 
 @pytest.mark.parametrize("room", [0, 1, 3])
 def test_the_first_members_by_number_are_kept(room):
-    lesson = LESSONS["linear"]()
-    theta = lesson.theta(80)
-    everything, _ = lesson.train(theta)
-    for few, all_ in zip(lesson.train(theta, room=room)[0], everything, strict=True):
+    problem = PROBLEMS["linear"]()
+    theta = problem.theta(80)
+    everything, _ = problem.train(theta)
+    for few, all_ in zip(problem.train(theta, room=room)[0], everything, strict=True):
         assert few.hits == all_.hits
         assert few.members.tolist() == all_.members[:room].tolist()
         assert few.theta.tobytes() == all_.theta[:room].tobytes()
@@ -182,26 +176,26 @@ def test_the_first_members_by_number_are_kept(room):
 def test_an_image_moves_nothing_once_float32_takes_it_for_certain():
     """The other class has 2^-24 of the probability at a lead of 16.6."""
     net = nn.Sequential(nn.Linear(1, 2, bias=False))
-    lesson = Lesson(net, (1,), Cube(), examples=1, batch=1, epochs=2, lr=1e6)
-    lesson.x, lesson.y, lesson.batches = np.ones((1, 1)), np.zeros(1, np.int64), [np.zeros(1, np.int64)]
+    problem = Problem(net, (1,), Cube(), examples=1, batch=1, epochs=2, lr=1e6)
+    problem.x, problem.y, problem.batches = np.ones((1, 1)), np.zeros(1, np.int64), [np.zeros(1, np.int64)]
     theta = np.array([[16.7, 0], [16.5, 0]], np.float32)
     moves = [[(0.0, -1.0, 0)], [(-1.0, 1.0, 9)]]  # a bin that cannot be, so that training goes on; where it started
     for bins_, expected in zip(moves, ([], [0, 1]), strict=True):
-        found, _ = lesson.train(theta, bins=bins_)
+        found, _ = problem.train(theta, bins=bins_)
         assert found[0].members.tolist() == expected
     bound = np.log(1 + np.exp(-1)) * (1 - 1e-6)  # less than the loss of either, which is log(1 + exp(-lead / norm))
-    found, _ = lesson.train(theta, bins=[(-1.0, bound, 9)])
+    found, _ = problem.train(theta, bins=[(-1.0, bound, 9)])
     assert found[0].members.tolist() == [1]
 
 
 def test_members_that_run_off_are_counted_and_stay_in_their_lane(instruction_set):
-    lesson = LESSONS["lenet"]()
-    theta = lesson.theta(40)
-    clean, _ = lesson.train(theta)
+    problem = PROBLEMS["lenet"]()
+    theta = problem.theta(40)
+    clean, _ = problem.train(theta)
     ill = theta.copy()
     for member, value in ((3, np.nan), (4, np.inf), (20, 1e30)):
         ill[member] = value
-    found, nonfinite = lesson.train(ill)
+    found, nonfinite = problem.train(ill)
     assert nonfinite == 3
     others = [member for member in range(40) if member not in (3, 4, 20)]
     for ours, theirs in zip(found, clean, strict=True):
@@ -211,11 +205,11 @@ def test_members_that_run_off_are_counted_and_stay_in_their_lane(instruction_set
 
 
 def test_no_steps_sort_the_starts():
-    lesson = LESSONS["linear"]()
-    theta = lesson.theta(400)
-    lesson.x, lesson.y, lesson.batches = lesson.x[:2], lesson.y[:2], []
-    found, _ = lesson.train(theta)
-    expected = [lesson.alone(start) for start in theta]
+    problem = PROBLEMS["linear"]()
+    theta = problem.theta(400)
+    problem.x, problem.y, problem.batches = problem.x[:2], problem.y[:2], []
+    found, _ = problem.train(theta)
+    expected = [problem.alone(start) for start in theta]
     assert [frozen.hits for frozen in found] == [
         sum(which in bins_ for bins_ in expected) for which in range(len(found))
     ]
@@ -223,38 +217,38 @@ def test_no_steps_sort_the_starts():
 
 
 def test_no_members_and_no_bins_are_no_trouble():
-    lesson = LESSONS["linear"]()
-    found, nonfinite = lesson.train(lesson.theta(5)[:0])
+    problem = PROBLEMS["linear"]()
+    found, nonfinite = problem.train(problem.theta(5)[:0])
     assert (nonfinite, [frozen.hits for frozen in found]) == (0, [0, 0, 0, 0])
     assert found[0].theta.shape == (0, 102)
-    assert lesson.train(lesson.theta(5), bins=[]) == ([], 0)
+    assert problem.train(problem.theta(5), bins=[]) == ([], 0)
 
 
-def long_lesson() -> Lesson:
+def long_problem() -> Problem:
     """Members that never get there, for minutes."""
-    return Lesson(LeNet(width=0.5), (1, 28, 28), Cube(1.0), examples=300, batch=100, epochs=10_000, lr=1e-9)
+    return Problem(LeNet(width=0.5), (1, 28, 28), Cube(1.0), examples=300, batch=100, epochs=10_000, lr=1e-9)
 
 
-def test_a_long_training_reports_and_stops_where_the_listener_raises():
+def test_a_long_training_reports_and_stops_where_the_callback_raises():
     heard = []
 
     def callback(ended: int, hits: list[int]) -> None:
         heard.append((ended, hits))
         raise InterruptedError
 
-    lesson = long_lesson()
+    problem = long_problem()
     with pytest.raises(InterruptedError):
-        lesson.train(lesson.theta(2), callback=callback)
+        problem.train(problem.theta(2), callback=callback)
     assert heard == [(0, [0, 0, 0, 0])]
 
 
 def test_a_long_training_can_be_interrupted():
-    lesson = long_lesson()
+    problem = long_problem()
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(KeyboardInterrupt):
-            lesson.train(lesson.theta(2))
+            problem.train(problem.theta(2))
     finally:
         signal.signal(signal.SIGALRM, before)
 
@@ -267,12 +261,15 @@ def test_a_long_training_can_be_interrupted():
         ({"y": np.full(9, 2)}, "y must hold labels from 0 to 1, got 2"),
         ({"batches": [np.array([0, 9])]}, "rows names an image that x does not hold"),
         ({"batches": [np.array([], np.int64)]}, "batches must hold at least one image each"),
-        ({"lr": 0.0}, "unit and lr must be positive"),
+        ({"lr": 0.0}, "lr must be positive"),
         ({"momentum": 1.0}, "momentum in [0, 1)"),
-        ({"weights": [(0, 103)]}, "weights: (0, 103)"),
+        (
+            {"program": Program([("flatten",), ("linear", 0, -1, 50, 2)], (2, 5, 5), 102, [(0, 103)])},
+            "weights: (0, 103)",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(change, message):
-    lesson = LESSONS["linear"]()
+    problem = PROBLEMS["linear"]()
     with pytest.raises(ValueError, match=re.escape(message)):
-        lesson.train(lesson.theta(3), **change)
+        problem.train(problem.theta(3), **change)

@@ -1,7 +1,6 @@
 """The two local searches as their rules read, one candidate at a time, in float64: the twins of the fast paths."""
 
 import copy
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -11,8 +10,7 @@ from torch import Tensor, nn
 from goodminima.core import generator
 from goodminima.search import GreedyRule, PatternRule
 from goodminima.tasks import Examples
-
-_GOLDEN, _ALL = 0x9E3779B97F4A7C15, 2**64 - 1
+from plain_generator import below, words
 
 
 class NaiveLoss:
@@ -27,34 +25,6 @@ class NaiveLoss:
         nn.utils.vector_to_parameters(theta.double(), self.member.parameters())
         norms = [p.norm() / self.unit for p in self.member.parameters() if p.ndim > 1]
         return F.cross_entropy(self.member(self.x) / torch.stack(norms).prod(), self.y).item()
-
-
-def words(seed: int, index: int) -> Iterator[int]:
-    """Stream `index` of `seed`: xoshiro128+ started by splitmix64, in plain integers."""
-
-    def mix(z: int) -> int:
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _ALL
-        return z ^ (z >> 31)
-
-    base = mix((seed + _GOLDEN) & _ALL)
-    first, second = (mix((base + (2 * index + i) * _GOLDEN) & _ALL) for i in (1, 2))
-    low = 2**32 - 1
-    a, b, c, d = first & low, first >> 32, second & low, second >> 32
-    while True:
-        yield (a + d) & low
-        t = (b << 9) & low
-        c ^= a
-        d ^= b
-        b ^= c
-        a ^= d
-        c ^= t
-        d = ((d << 11) | (d >> 21)) & low
-
-
-def below(stream: Iterator[int], bound: int) -> int:
-    """A whole number below `bound`, of two words."""
-    return (((next(stream) << 32) | next(stream)) * bound) >> 64
 
 
 class NaivePatternSearch:

@@ -53,7 +53,7 @@ SOME = Until(fitted=False, candidates=120)
 
 
 def _same(a: Searched, b: Searched) -> bool:
-    numbers = [(s.loss, s.accuracy, s.steps, s.candidates, s.radius, s.halvings, s.status) for s in (a, b)]
+    numbers = [(s.loss, s.accuracy, s.steps, s.candidates, s.radius, s.num_halvings, s.status) for s in (a, b)]
     return torch.equal(a.theta, b.theta) and numbers[0] == numbers[1] and _columns(a) == _columns(b)
 
 
@@ -167,7 +167,7 @@ def test_what_cannot_be_fitted_ends_stuck(search, name: str) -> None:
     rule = {"pattern": PatternRule(), "greedy": GreedyRule(patience=20)}[name]
     found = search(net, examples, rule=rule)
     assert found.status is Status.STUCK
-    assert found.halvings == 25
+    assert found.num_halvings == 25
     assert found.radius == 2.0**-25
     assert math.log(2) <= found.loss < math.log(2) + 1e-6
 

@@ -101,7 +101,7 @@ def test_chunks_and_shards_change_nothing(chunk: int, shards: int, path: str) ->
 
 def test_both_paths_accept_the_same_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
     if not native.available():
-        pytest.skip(native.why_not())
+        pytest.skip(native.unavailable_reason())
     options = {"accept": bins((0.4, 0.55, 0.6, 0.65, 0.69)), "num_solutions": math.inf, "keep": 10**6, "budget": 20_000}
     compiled = guess_and_check(LeNet(width=0.5), _images(4), **options)
     monkeypatch.setenv(native.VARIABLE, "0")

@@ -40,8 +40,8 @@ def moves(request: pytest.FixtureRequest) -> AbstractPerturbations:
 
 
 def _numbers(state: SearchState) -> tuple:
-    counts = (state.failures, state.candidates, state.steps, state.halvings)
-    return (*state.theta.tolist(), state.loss, state.right, state.radius, *counts, *state.moves.names(9).tolist())
+    counts = (state.failures, state.candidates, state.steps, state.num_halvings)
+    return (*state.theta.tolist(), state.loss, state.num_correct, state.radius, *counts, *state.moves.names(9).tolist())
 
 
 def _after(

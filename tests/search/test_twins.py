@@ -71,7 +71,7 @@ def _assert_equal_paths(engine: Engine, twin, net: nn.Module, examples: Examples
         accepted = engine.steps
         twin.told(candidates[chosen[0]] if moved else None, len(candidates))
         assert engine.loss == pytest.approx(current, rel=GAP)
-        assert (engine.radius, engine.failures, engine.halvings) == (twin.radius, twin.failures, twin.halvings)
+        assert (engine.radius, engine.failures, engine.num_halvings) == (twin.radius, twin.failures, twin.halvings)
     assert torch.equal(torch.as_tensor(engine.theta), twin.theta)
     assert 0 < engine.steps < groups
 

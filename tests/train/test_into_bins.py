@@ -91,7 +91,7 @@ def test_kept_members_fit_and_lie_in_their_bin(path: str) -> None:
 def test_both_paths_freeze_the_same_members(monkeypatch: pytest.MonkeyPatch) -> None:
     """In several blocks, with momentum, on images; parameters agree as far as float32 carries them."""
     if not native.available():
-        pytest.skip(native.why_not())
+        pytest.skip(native.unavailable_reason())
     generator = torch.Generator().manual_seed(3)
     examples = Examples(torch.randn(6, 1, 20, 20, generator=generator), torch.tensor([0, 0, 0, 1, 1, 1]))
     task = Task(train=examples, test=examples, num_classes=2, name="noise", origin="")

@@ -1,48 +1,206 @@
-"""The bridge from a stack to the compiled kernel, where there is one."""
+"""The one way to the compiled kernel: a net, made ready for it once, and what the kernel's engines can do with it."""
 
-from typing import assert_never
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from goodminima.population import native
-from goodminima.population.stack import Conv, Flatten, Linear, Pool, ReLU, Stack
+from goodminima.population.engines import Engine, unknown_layers
+from goodminima.population.native import evaluation, training
+from goodminima.population.native.gibbs import GibbsWalker
+from goodminima.population.native.local_search import IncrementalPatternSearch, MemberScorer
+from goodminima.population.native.program import Instruction, Program
+from goodminima.population.native.screening import Screener
+from goodminima.population.normalise import norm_unit, normed_ranges
+from goodminima.population.parameters import num_parameters
+from goodminima.population.priors import AbstractBox, AbstractPrior
+from goodminima.population.stack import Conv, Flatten, Layer, Linear, Pool, ReLU, Stack, stack_of
+from goodminima.tasks.task import Examples
 
-_LEAST_MEMBERS = 4  # members fill the 16 lanes of a register; with fewer PyTorch may be faster, on large nets
-
-
-def program_of(stack: Stack) -> native.Program:
-    """The stack in the kernel's words."""
-    return [_instruction(layer) for layer in stack]
-
-
-def runs_here(theta: Float[Tensor, "P D"]) -> bool:
-    """Whether the kernel can and should evaluate these members: float32, on the CPU, enough of them, no gradient asked."""
-    return (
-        len(theta) >= _LEAST_MEMBERS
-        and theta.dtype == torch.float32
-        and theta.device.type == "cpu"
-        and not (theta.requires_grad and torch.is_grad_enabled())
-        and native.available()
-    )
+_NEEDS_A_BOX = frozenset({Engine.SCREENING, Engine.GIBBS})
 
 
-def logits(stack: Stack, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."]) -> Float[Tensor, "P N C"]:
-    """Logits of every member on every example."""
-    found = native.logits(program_of(stack), tuple(x.shape[1:]), theta.detach().numpy(), x.float().numpy())
-    return torch.from_numpy(found)
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledNet:
+    """A net and the shape of its inputs, as the compiled kernel takes them. Ask `supports` before you call an engine.
+
+    Args:
+        net: The net; its own parameters are ignored.
+        stack: Its layers, None if it is no stack.
+        program: The kernel's program, None if there is none for some layer.
+
+    >>> compiled = CompiledNet.of(nn.Linear(2, 3), (2,))
+    >>> compiled.misfit(Engine.EVALUATION, dtype=torch.float64)
+    'the compiled kernel computes in float32, not in float64'
+    """
+
+    net: nn.Module
+    stack: Stack | None
+    program: Program | None
+
+    @classmethod
+    def of(cls, net: nn.Module, input_shape: tuple[int, ...]) -> "CompiledNet":
+        """`net` on inputs of one shape, (channels, height, width) or (features,). Any net will do."""
+        stack = stack_of(net)
+        layers = None if stack is None else [_instruction(layer) for layer in stack]
+        if layers is None or None in layers:
+            return cls(net, stack, None)
+        known = [layer for layer in layers if layer is not None]
+        return cls(net, stack, Program(known, input_shape, num_parameters(net), normed_ranges(net), norm_unit(net)))
+
+    def supports(
+        self,
+        engine: Engine,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        prior: AbstractPrior | None = None,
+    ) -> bool:
+        """Whether an engine of the kernel can run this net for members of that kind, here and now."""
+        return self.unsupported_reason(engine, device=device, dtype=dtype, prior=prior) == ""
+
+    def unsupported_reason(
+        self,
+        engine: Engine,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        prior: AbstractPrior | None = None,
+    ) -> str:
+        """Why an engine of the kernel cannot run this net; empty if it can.
+
+        Args:
+            engine: An engine of the kernel.
+            device: Where the members are.
+            dtype: What they are stored in.
+            prior: What they are drawn from, for the engines that draw.
+        """
+        return self.misfit(engine, device=device, dtype=dtype, prior=prior) or native.unavailable_reason()
+
+    def misfit(
+        self,
+        engine: Engine,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        prior: AbstractPrior | None = None,
+    ) -> str:
+        """The same, whether or not the kernel is there: what of the net and its members does not fit the engine."""
+        if self.stack is None:
+            return f"{type(self.net).__name__} is no stack of Linear, Conv2d, ReLU, pooling and Flatten"
+        if unknown := unknown_layers(engine, self.stack):
+            return f"the {engine} does not know {', '.join(unknown)}"
+        if torch.device(device).type != "cpu":
+            return f"the compiled kernel runs on the CPU, not on {torch.device(device)}"
+        if dtype != torch.float32:
+            return f"the compiled kernel computes in float32, not in {str(dtype).removeprefix('torch.')}"
+        if engine in _NEEDS_A_BOX and not isinstance(prior, AbstractBox):
+            return f"the prior must be a box, got {prior}"
+        return ""
+
+    # ------------------------------------------------------------------------------------------------------- engines
+
+    def logits(self, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."]) -> Float[Tensor, "P N C"]:
+        """Logits of every member on every example. See `native.evaluation`."""
+        return torch.from_numpy(evaluation.logits(self._program(), _array(theta), _array(x)))
+
+    def gradient(
+        self, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."], y: Int[Tensor, "N"]
+    ) -> Float[Tensor, "P D"]:
+        """Gradient of every member's mean cross entropy over the examples. See `native.training`."""
+        return torch.from_numpy(training.gradient(self._program(), _array(theta), _array(x), y.numpy()))
+
+    def screener(
+        self, examples: Examples, prior: AbstractBox, *, seed: int, loss_below: float, slack: float
+    ) -> Screener:
+        """What screens guesses from a box. See `native.screening`."""
+        return Screener(
+            self._program(),
+            half_width=prior.half_widths(self.net),
+            x=_array(examples.x),
+            y=examples.y.numpy(),
+            seed=seed,
+            loss_below=loss_below,
+            slack=slack,
+        )
+
+    def train(
+        self,
+        theta: Float[Tensor, "P D"],
+        examples: Examples,
+        *,
+        batches: Sequence[Int[Tensor, "_"]],
+        lr: float,
+        momentum: float,
+        bins: Sequence[training.Bin],
+        callback: Callable[[int, list[int]], None],
+    ) -> tuple[list[training.BinContents], int]:
+        """Trains members and puts them into the bins of their losses. See `native.training`."""
+        return training.train(
+            self._program(),
+            _array(theta),
+            x=_array(examples.x),
+            y=examples.y.numpy(),
+            batches=[rows.numpy() for rows in batches],
+            lr=lr,
+            momentum=momentum,
+            bins=bins,
+            callback=callback,
+        )
+
+    def member_scorer(self, examples: Examples) -> MemberScorer:
+        """What scores members one after another. See `native.local_search`."""
+        return MemberScorer(self._program(), x=_array(examples.x), y=examples.y.numpy())
+
+    def pattern_search(
+        self,
+        examples: Examples,
+        theta: Float[Tensor, "D"],
+        *,
+        seed: int,
+        stream: int,
+        radius: float,
+        best_of: int,
+        proceed: bool,
+        patience: int,
+    ) -> IncrementalPatternSearch:
+        """A Pattern Search from `theta`. See `native.local_search`."""
+        return IncrementalPatternSearch(
+            self._program(),
+            theta=_array(theta),
+            x=_array(examples.x),
+            y=examples.y.numpy(),
+            seed=seed,
+            stream=stream,
+            radius=radius,
+            best_of=best_of,
+            proceed=proceed,
+            patience=patience,
+        )
+
+    def gibbs_walker(self, examples: Examples, prior: AbstractBox) -> GibbsWalker:
+        """What moves members within a level set by units and filters. See `native.gibbs`."""
+        box = prior.half_widths(self.net)
+        return GibbsWalker(self._program(), half_width=box, x=_array(examples.x), y=examples.y.numpy())
+
+    def _program(self) -> Program:
+        if self.program is None:
+            raise ValueError(f"{type(self.net).__name__} has no program: ask CompiledNet.supports first")
+        return self.program
 
 
-def gradient(
-    stack: Stack, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."], y: Int[Tensor, "N"]
-) -> Float[Tensor, "P D"]:
-    """Gradient of every member's mean cross entropy over the examples."""
-    found = native.gradient(program_of(stack), tuple(x.shape[1:]), theta.detach().numpy(), x.float().numpy(), y.numpy())
-    return torch.from_numpy(found)
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().float().numpy()
 
 
-def _instruction(layer: Conv | Linear | ReLU | Pool | Flatten) -> tuple[str | int, ...]:
+def _instruction(layer: Layer) -> Instruction | None:
+    """A layer in the kernel's words; None if no engine of the kernel knows it."""
     match layer:
         case Conv(weight, bias, inputs, outputs, kernel, stride, padding):
             return ("conv", weight, bias, inputs, outputs, *kernel, *stride, *padding)
@@ -55,4 +213,4 @@ def _instruction(layer: Conv | Linear | ReLU | Pool | Flatten) -> tuple[str | in
         case Flatten():
             return ("flatten",)
         case _:
-            assert_never(layer)
+            return None

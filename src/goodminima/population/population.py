@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -12,14 +12,17 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from goodminima.population import batched, compiled
+from goodminima.population import batched
+from goodminima.population.compiled import CompiledNet
+from goodminima.population.engines import Engine, unknown_layers
 from goodminima.population.normalise import norm_product
 from goodminima.population.parameters import num_parameters, slots
-from goodminima.population.stack import num_outputs, stack_of
+from goodminima.population.stack import num_outputs
 
 _CHUNK_NUMBERS = 4_000_000  # floats in flight a call: 16 MB, small enough to be recycled rather than mapped anew
 MARGIN_SLACK = 1e-4  # float32 margins, relative to the largest |logit|, are good to about 1e-6
 _TILE_NUMBERS = 1_000_000  # floats that one member's share of a call takes
+_LEAST_MEMBERS = 4  # members fill the 16 lanes of a register; with fewer PyTorch may be faster, on large nets
 
 
 _STATEFUL = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
@@ -207,17 +210,27 @@ class Evaluator:
 
 def evaluator_of(net: nn.Module, theta: Float[Tensor, "P D"], shape: tuple[int, ...]) -> Evaluator:
     """The fastest evaluator that can run these members of `net` on examples of one shape."""
-    stack = stack_of(net)
-    if stack is None:
+    compiled = CompiledNet.of(net, shape)
+    stack = compiled.stack
+    if stack is None or unknown_layers(Engine.BATCHED, stack):
         if net.training and any(isinstance(module, _STATEFUL) for module in net.modules()):
             raise ValueError(f"{type(net).__name__} has Dropout or BatchNorm in training mode: call net.eval() first")
         forward, numbers = partial(_vmapped_logits, net), max(theta.shape[1], torch.Size(shape).numel())
     else:
         forward, numbers = partial(batched.logits, stack), batched.numbers_per_example(stack, shape)
-    if stack is not None and compiled.runs_here(theta):
-        calls = partial(compiled.logits, stack), partial(compiled.gradient, stack)
-        return Evaluator(*calls, 1, num_outputs(stack), _CHUNK_NUMBERS)
-    return Evaluator(forward, partial(_gradient, forward), theta.shape[1], numbers, max(1, _TILE_NUMBERS // numbers))
+    evaluator = Evaluator(
+        forward, partial(_gradient, forward), theta.shape[1], numbers, max(1, _TILE_NUMBERS // numbers)
+    )
+    if stack is None or len(theta) < _LEAST_MEMBERS or (theta.requires_grad and torch.is_grad_enabled()):
+        return evaluator
+    if compiled.supports(Engine.GRADIENT, device=theta.device, dtype=theta.dtype):
+        evaluator = replace(evaluator, gradient=compiled.gradient)
+    if compiled.supports(Engine.EVALUATION, device=theta.device, dtype=theta.dtype):
+        each = num_outputs(stack)
+        evaluator = replace(
+            evaluator, logits=compiled.logits, numbers_per_member=1, numbers_per_example=each, examples=_CHUNK_NUMBERS
+        )
+    return evaluator
 
 
 def _gradient(forward: Callable[[Tensor, Tensor], Tensor], theta: Tensor, x: Tensor, y: Tensor) -> Tensor:

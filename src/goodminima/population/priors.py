@@ -19,7 +19,7 @@ class AbstractPrior(ABC):
 
     @abstractmethod
     def draw(
-        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
+        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str | torch.device = "cpu"
     ) -> Float[Tensor, "P D"]:
         """Draws parameter vectors. On the CPU, so that every device sees the same bits.
 
@@ -64,7 +64,7 @@ class AbstractBox(AbstractPrior):
         return widths
 
     def draw(
-        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
+        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str | torch.device = "cpu"
     ) -> Float[Tensor, "P D"]:
         widths = self.half_widths(net)
         unit = generator.uniform(seed, indices, len(widths))
@@ -174,7 +174,7 @@ class Gaussian(AbstractPrior):
         _check_positive("Gaussian.std", self.std)
 
     def draw(
-        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
+        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str | torch.device = "cpu"
     ) -> Float[Tensor, "P D"]:
         normal = generator.normal(seed, indices, num_parameters(net))
         normal *= np.float32(self.std)
@@ -199,7 +199,7 @@ class Sphere(AbstractPrior):
         _check_positive("Sphere.norm", self.norm)
 
     def draw(
-        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str = "cpu"
+        self, net: nn.Module, *, seed: int, indices: UInt64[np.ndarray, "P"], device: str | torch.device = "cpu"
     ) -> Float[Tensor, "P D"]:
         normal = generator.normal(seed, indices, num_parameters(net)).astype(np.float64)
         normal *= self.norm / np.linalg.norm(normal, axis=1, keepdims=True)

@@ -46,8 +46,8 @@ class FullEvaluation:
         return self.state.loss / self._objective.num_examples
 
     @property
-    def right(self) -> int:
-        return self.state.right
+    def num_correct(self) -> int:
+        return self.state.num_correct
 
     @property
     def candidates(self) -> int:
@@ -66,8 +66,8 @@ class FullEvaluation:
         return self.state.radius
 
     @property
-    def halvings(self) -> int:
-        return self.state.halvings
+    def num_halvings(self) -> int:
+        return self.state.num_halvings
 
     @property
     def slice(self) -> int:
@@ -85,7 +85,7 @@ class FullEvaluation:
             self.state, _ = step(self._objective, self.state, best_of=self._best_of, width=width, threads=threads)
 
     def _ended(self, steps: int | None, fitted: bool, loss_below: float) -> bool:
-        all_right = fitted and self.right == self._objective.num_examples
+        all_right = fitted and self.num_correct == self._objective.num_examples
         return all_right or self.loss <= loss_below or (steps is not None and self.steps >= steps)
 
     def _width(self, threads: int) -> int:

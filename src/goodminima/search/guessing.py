@@ -14,6 +14,7 @@ from itertools import islice
 from typing import final
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from goodminima.core.log_volume import Count, LogVolume
@@ -145,7 +146,7 @@ def guess_and_check(
     first: int = 0,
     chunk: int = _DEFAULT_CHUNK,
     threads: int = 1,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     callback: Callback | None = None,
 ) -> Found:
     """Guesses until every bin has `num_solutions` solutions, or the budget is spent.
@@ -209,7 +210,7 @@ def guess_and_check(
         keep=keep,
         status=status,
         task=data.name if isinstance(data, Task) else "",
-        device=device,
+        device=str(device),
     )
 
 
@@ -264,7 +265,7 @@ class _Decision:
     prior: AbstractPrior
     accepted: tuple[Fits, ...]
     seed: int
-    device: str
+    device: str | torch.device
 
     def __call__(self, candidates: Candidates) -> list[list[int]]:
         loss, margin = candidates.loss.double(), candidates.margin.double()

@@ -76,24 +76,24 @@ class SearchState:
     Args:
         theta: Where the search stands.
         loss: Its normalised loss, summed over the examples.
-        right: How many examples it has right.
+        num_correct: How many examples it has right.
         moves: What is proposed next.
         radius: Size of the steps.
         failures: Candidates that have failed since the last acceptance or halving.
         candidates: Candidates tried.
         steps: Candidates accepted.
-        halvings: How often the radius was halved.
+        num_halvings: How often the radius was halved.
     """
 
     theta: Float[Tensor, "D"]
     loss: float
-    right: int
+    num_correct: int
     moves: AbstractPerturbations
     radius: float
     failures: int = 0
     candidates: int = 0
     steps: int = 0
-    halvings: int = 0
+    num_halvings: int = 0
 
 
 @final
@@ -130,7 +130,7 @@ def init(
     scores = objective(theta[None])
     if not np.isfinite(scores.loss[0]):
         raise ValueError(f"a search needs a start with a finite loss, got {scores.loss[0]}: choose another start")
-    return SearchState(theta, float(scores.loss[0]), int(scores.right[0]), moves, radius)
+    return SearchState(theta, float(scores.loss[0]), int(scores.num_correct[0]), moves, radius)
 
 
 def step(
@@ -172,7 +172,7 @@ def step(
         state,
         theta=state.moves.applied(state.theta, state.radius, names[chosen : chosen + 1])[0],
         loss=float(scores.loss[chosen]),
-        right=int(scores.right[chosen]),
+        num_correct=int(scores.num_correct[chosen]),
         moves=state.moves.after(tried, accepted=True, halved=False),
         failures=0,
         candidates=state.candidates + tried,
@@ -188,5 +188,5 @@ def _failed(state: SearchState, tried: int, *, halved: bool) -> SearchState:
         radius=state.radius / 2 if halved else state.radius,
         failures=0 if halved else state.failures + tried,
         candidates=state.candidates + tried,
-        halvings=state.halvings + halved,
+        num_halvings=state.num_halvings + halved,
     )

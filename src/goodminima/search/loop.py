@@ -21,14 +21,14 @@ _DENSITY = 1.2  # one mark of the trace lies so many times further on than the o
 
 @runtime_checkable
 class Engine(Protocol):
-    """A search under way, here or in the compiled kernel. `loss` is the mean over the examples, `right` a count."""
+    """A search under way, here or in the compiled kernel. `loss` is the mean over the examples."""
 
     @property
     def theta(self) -> Float[Tensor, "D"] | Float32[np.ndarray, "D"]: ...
     @property
     def loss(self) -> float: ...
     @property
-    def right(self) -> int: ...
+    def num_correct(self) -> int: ...
     @property
     def candidates(self) -> int: ...
     @property
@@ -38,7 +38,7 @@ class Engine(Protocol):
     @property
     def radius(self) -> float: ...
     @property
-    def halvings(self) -> int: ...
+    def num_halvings(self) -> int: ...
     def run(self, *, candidates: int, steps: int | None, fitted: bool, loss_below: float, threads: int) -> None:
         """Tries at most `candidates` further candidates; `steps` counts from the beginning. Slices change nothing."""
         ...
@@ -115,7 +115,7 @@ class Searched:
         steps: Candidates accepted.
         candidates: Candidates tried.
         radius: Size of the steps at the end.
-        halvings: How often it was halved.
+        num_halvings: How often it was halved.
         status: SOLVED if a goal of `Until` was reached, BUDGET_SPENT or STUCK.
         trace: The course of the search.
     """
@@ -127,7 +127,7 @@ class Searched:
     steps: int
     candidates: int
     radius: float
-    halvings: int
+    num_halvings: int
     status: Status
     trace: Trace
 
@@ -215,7 +215,7 @@ def _left(engine: Engine, until: Until) -> int:
 
 
 def _end(engine: Engine, num_examples: int, until: Until, *, group: int, span: int) -> Status | None:
-    if (until.fitted and engine.right == num_examples) or engine.loss <= until.loss_below:
+    if (until.fitted and engine.num_correct == num_examples) or engine.loss <= until.loss_below:
         return Status.SOLVED
     if engine.radius < until.radius_below:
         return Status.STUCK
@@ -230,7 +230,7 @@ def _point(engine: Engine, num_examples: int) -> Point:
         candidates=int(engine.candidates),
         steps=int(engine.steps),
         loss=float(engine.loss),
-        accuracy=engine.right / num_examples,
+        accuracy=engine.num_correct / num_examples,
         radius=float(engine.radius),
     )
 
@@ -242,11 +242,11 @@ def _searched(net: nn.Module, examples: Examples, engine: Engine, status: Status
         net=net,
         theta=theta,
         loss=float(exactly.loss[0]) / len(examples),
-        accuracy=int(exactly.right[0]) / len(examples),
+        accuracy=int(exactly.num_correct[0]) / len(examples),
         steps=int(engine.steps),
         candidates=int(engine.candidates),
         radius=float(engine.radius),
-        halvings=int(engine.halvings),
+        num_halvings=int(engine.num_halvings),
         status=status,
         trace=trace,
     )

@@ -12,13 +12,11 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
-from goodminima.population import native
-from goodminima.population.compiled import program_of
-from goodminima.population.native.jury import Jury
-from goodminima.population.normalise import norm_product, norm_unit, normed_ranges
-from goodminima.population.parameters import num_parameters
+from goodminima.population.compiled import CompiledNet
+from goodminima.population.engines import Engine
+from goodminima.population.native.local_search import MemberScorer
+from goodminima.population.normalise import norm_product
 from goodminima.population.population import Evaluator, cross_entropy, evaluator_of, margins
-from goodminima.population.stack import stack_of
 from goodminima.tasks.task import Examples
 
 _REGISTER = 16  # members that the compiled kernel evaluates in the time of one
@@ -33,7 +31,7 @@ class Scores(NamedTuple):
     """
 
     loss: Float64[np.ndarray, "P"]
-    right: Int64[np.ndarray, "P"]
+    num_correct: Int64[np.ndarray, "P"]
 
     @classmethod
     def joined(cls, parts: Sequence["Scores"]) -> "Scores":
@@ -134,17 +132,17 @@ class TorchObjective(AbstractObjective):
 class CompiledObjective(AbstractObjective):
     """Plain stacks in float32 on the CPU: the compiled kernel, which leaves out what need not be scored."""
 
-    jury: Jury
-    jury_examples: int
+    scorer: MemberScorer
+    num_scored: int
 
     @property
     def num_examples(self) -> int:
-        return self.jury_examples
+        return self.num_scored
 
     def __call__(
         self, theta: Float[Tensor, "P D"], *, limit: float = math.inf, first: bool = False, threads: int = 1
     ) -> Scores:
-        return Scores(*self.jury.score(theta.numpy(), limit=limit, first=first, threads=threads))
+        return Scores(*self.scorer.score(theta.numpy(), limit=limit, first=first, threads=threads))
 
 
 def objective_of(net: nn.Module, examples: Examples, like: Float[Tensor, "D"]) -> AbstractObjective:
@@ -158,16 +156,7 @@ def objective_of(net: nn.Module, examples: Examples, like: Float[Tensor, "D"]) -
     Returns:
         The compiled objective where it can be had, else that of PyTorch.
     """
-    stack = stack_of(net)
-    if stack is None or like.dtype != torch.float32 or like.device.type != "cpu" or not native.available():
-        return TorchObjective.of(net, examples, like)
-    jury = Jury(
-        program_of(stack),
-        tuple(examples.x.shape[1:]),
-        num_parameters=num_parameters(net),
-        weights=normed_ranges(net),
-        unit=norm_unit(net),
-        x=examples.x.float().numpy(),
-        y=examples.y.numpy(),
-    )
-    return CompiledObjective(jury, len(examples))
+    compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
+    if compiled.supports(Engine.LOCAL_SEARCH, device=like.device, dtype=like.dtype):
+        return CompiledObjective(compiled.member_scorer(examples), len(examples))
+    return TorchObjective.of(net, examples, like)

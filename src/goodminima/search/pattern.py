@@ -14,12 +14,9 @@ from torch import Tensor, nn
 from goodminima.core.order import Order
 from goodminima.core.progress import Callback
 from goodminima.core.streams import derived_seed
-from goodminima.population import native
-from goodminima.population.compiled import program_of
-from goodminima.population.native.pattern import PatternSearch as NativePatternSearch
-from goodminima.population.normalise import norm_unit, normed_ranges
+from goodminima.population.compiled import CompiledNet
+from goodminima.population.engines import Engine as KernelEngine
 from goodminima.population.priors import AbstractPrior
-from goodminima.population.stack import Stack, num_outputs, stack_of
 from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractPerturbations
 from goodminima.search.loop import Engine, Searched, run_search
@@ -192,41 +189,21 @@ def pattern_engine(
     Returns:
         A search that has not begun, and how many candidates it tries between two reports.
     """
-    stack = stack_of(net)
-    if stack is not None and theta.device.type == "cpu" and native.available():
-        slice_ = min(_LONGEST_SLICE, max(1, _SLICE_PRODUCTS // (len(theta) * len(examples))))
-        return _compiled(net, stack, examples, theta, rule, seed=seed, stream=stream), slice_
-    moves = PatternPerturbations(
-        Order.begin(2 * len(theta), seed=seed, stream=stream), rule.proceed, rule.span(len(theta))
-    )
+    patience = rule.span(len(theta))
+    compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
+    if compiled.supports(KernelEngine.LOCAL_SEARCH, device=theta.device, dtype=theta.dtype):
+        search = compiled.pattern_search(
+            examples,
+            theta,
+            seed=seed,
+            stream=stream,
+            radius=rule.radius,
+            best_of=rule.best_of,
+            proceed=rule.proceed,
+            patience=patience,
+        )
+        return search, min(_LONGEST_SLICE, max(1, _SLICE_PRODUCTS // (len(theta) * len(examples))))
+    moves = PatternPerturbations(Order.begin(2 * len(theta), seed=seed, stream=stream), rule.proceed, patience)
     objective = TorchObjective.of(net, examples, theta)
     engine = FullEvaluation(objective, theta, moves=moves, radius=rule.radius, best_of=rule.best_of)
     return engine, engine.slice
-
-
-def _compiled(
-    net: nn.Module,
-    stack: Stack,
-    examples: Examples,
-    theta: Float[Tensor, "D"],
-    rule: PatternRule,
-    *,
-    seed: int,
-    stream: int,
-) -> Engine:
-    return NativePatternSearch(
-        program_of(stack),
-        tuple(examples.x.shape[1:]),
-        theta=theta.numpy(),
-        weights=normed_ranges(net),
-        unit=norm_unit(net),
-        x=examples.x.float().numpy(),
-        y=examples.y.numpy(),
-        num_classes=num_outputs(stack),
-        seed=seed,
-        stream=stream,
-        radius=rule.radius,
-        best_of=rule.best_of,
-        proceed=rule.proceed,
-        patience=rule.span(len(theta)),
-    )

@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from goodminima.population import native
-from goodminima.population.compiled import program_of
-from goodminima.population.normalise import norm_product, norm_unit, normed_ranges
+from goodminima.population.compiled import CompiledNet
+from goodminima.population.engines import Engine
+from goodminima.population.native.screening import Screener
+from goodminima.population.normalise import norm_product
 from goodminima.population.parameters import num_parameters
 from goodminima.population.population import MARGIN_SLACK, cross_entropy, evaluator_of, relative_margins
 from goodminima.population.priors import AbstractBox, AbstractPrior
-from goodminima.population.stack import Stack, num_outputs, stack_of
 from goodminima.tasks.task import Examples
 
 SLACK = MARGIN_SLACK
@@ -66,7 +66,13 @@ def interleaved(examples: Examples) -> Examples:
 
 
 def screen_of(
-    net: nn.Module, examples: Examples, prior: AbstractPrior, *, seed: int, loss_below: float, device: str
+    net: nn.Module,
+    examples: Examples,
+    prior: AbstractPrior,
+    *,
+    seed: int,
+    loss_below: float,
+    device: str | torch.device,
 ) -> Screen:
     """The fastest screen that can run: compiled for a stack with a box prior on the CPU, else in PyTorch.
 
@@ -81,37 +87,30 @@ def screen_of(
     Returns:
         The screen: the guesses of a range that could be solutions.
     """
-    stack = stack_of(net)
-    if stack is not None and isinstance(prior, AbstractBox) and device == "cpu" and native.available():
-        return _compiled_screen(net, stack, examples, prior, seed=seed, loss_below=loss_below)
+    compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
+    if isinstance(prior, AbstractBox) and compiled.supports(Engine.SCREENING, device=device, prior=prior):
+        return _compiled_screen(compiled.screener(examples, prior, seed=seed, loss_below=loss_below, slack=SLACK))
     return _batched_screen(net, examples, prior, seed=seed, loss_below=loss_below, device=device)
 
 
-def _compiled_screen(
-    net: nn.Module, stack: Stack, examples: Examples, prior: AbstractBox, *, seed: int, loss_below: float
-) -> Screen:
+def _compiled_screen(screener: Screener) -> Screen:
     """The screen in the compiled kernel: image by image, the survivors of many blocks packed together."""
-    fixed = {
-        "half_width": prior.half_widths(net),
-        "weights": normed_ranges(net),
-        "unit": norm_unit(net),
-        "x": examples.x.float().numpy(),
-        "y": examples.y.numpy(),
-        "num_classes": num_outputs(stack),
-    }
-    program, shape = program_of(stack), tuple(examples.x.shape[1:])
 
     def screen(start: int, count: int) -> Candidates:
-        index, loss, margin, *_ = native.screen(
-            program, shape, **fixed, seed=seed, start=start, count=count, loss_below=loss_below, slack=SLACK
-        )
+        index, loss, margin, *_ = screener.run(start, count)
         return Candidates(torch.from_numpy(index), torch.from_numpy(loss), torch.from_numpy(margin))
 
     return screen
 
 
 def _batched_screen(
-    net: nn.Module, examples: Examples, prior: AbstractPrior, *, seed: int, loss_below: float, device: str
+    net: nn.Module,
+    examples: Examples,
+    prior: AbstractPrior,
+    *,
+    seed: int,
+    loss_below: float,
+    device: str | torch.device,
 ) -> Screen:
     """The screen in PyTorch: one example of each class first, then twice as many at a time for the survivors alone."""
     num_classes = int(examples.y.max()) + 1

@@ -35,7 +35,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.y)
 
-    def to(self, device: str) -> "Examples":
+    def to(self, device: str | torch.device) -> "Examples":
         """The same examples on another device.
 
         Args:
@@ -68,7 +68,7 @@ class Task:
     origin: str
     extra: Examples | None = None
 
-    def to(self, device: str) -> "Task":
+    def to(self, device: str | torch.device) -> "Task":
         """The same task on another device.
 
         Args:

@@ -12,12 +12,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from goodminima.population import native
-from goodminima.population.compiled import program_of
-from goodminima.population.native import training
-from goodminima.population.normalise import norm_product, norm_unit, normed_slots
+from goodminima.population.compiled import CompiledNet
+from goodminima.population.engines import Engine
+from goodminima.population.normalise import norm_product
 from goodminima.population.population import Evaluator, cross_entropy, evaluator_of, margins
-from goodminima.population.stack import Stack, stack_of
 from goodminima.search.fits import Fits
 from goodminima.search.screening import stages
 from goodminima.tasks.task import Examples
@@ -59,9 +57,9 @@ BlockTrainer = Callable[[Float[Tensor, "P D"], int, list[Harvest], BlockCallback
 
 def trainer_of(net: nn.Module, examples: Examples, sgd: SGDConfig, seed: int) -> BlockTrainer:
     """What trains a block of members: the compiled kernel for a stack on the CPU, else PyTorch."""
-    stack = stack_of(net)
-    if stack is not None and examples.x.device.type == "cpu" and native.available():
-        return _CompiledTrainer(net, stack, examples, sgd, seed).train
+    compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
+    if compiled.supports(Engine.TRAINING, device=examples.x.device):
+        return _CompiledTrainer(compiled, examples, sgd, seed).train
     return _TorchTrainer(net, examples, sgd, seed).train
 
 
@@ -70,8 +68,7 @@ def trainer_of(net: nn.Module, examples: Examples, sgd: SGDConfig, seed: int) ->
 class _CompiledTrainer:
     """Trains blocks of members in the compiled kernel, each at its own pace."""
 
-    net: nn.Module
-    stack: Stack
+    compiled: CompiledNet
     examples: Examples
     sgd: SGDConfig
     seed: int
@@ -79,23 +76,18 @@ class _CompiledTrainer:
     def train(self, theta: Float[Tensor, "P D"], first: int, harvest: list[Harvest], callback: BlockCallback) -> int:
         """Returns how many members ran off to numbers that are not finite."""
         hits = [bin_.hits for bin_ in harvest]
-        found, nonfinite = training.train(
-            program_of(self.stack),
-            tuple(self.examples.x.shape[1:]),
-            theta.numpy(),
-            weights=[(slot.start, slot.stop - slot.start) for slot in normed_slots(self.net)],
-            unit=norm_unit(self.net),
-            x=self.examples.x.numpy(),
-            y=self.examples.y.numpy(),
-            batches=[rows.numpy() for _, rows in minibatches(len(self.examples), self.sgd, self.seed)],
+        found, nonfinite = self.compiled.train(
+            theta,
+            self.examples,
+            batches=[rows for _, rows in minibatches(len(self.examples), self.sgd, self.seed)],
             lr=self.sgd.lr,
             momentum=self.sgd.momentum,
             bins=[(bin_.fits.loss_above, bin_.fits.loss_below, bin_.keep - len(bin_.rows)) for bin_ in harvest],
             callback=lambda ended, new: callback(first + ended, tuple(map(sum, zip(hits, new, strict=True)))),
         )
-        for bin_, frozen in zip(harvest, found, strict=True):
-            numbers = (first + frozen.members).tolist()
-            bin_.take(frozen.hits, list(zip(numbers, torch.from_numpy(frozen.theta), strict=True)))
+        for bin_, contents in zip(harvest, found, strict=True):
+            numbers = (first + contents.members).tolist()
+            bin_.take(contents.hits, list(zip(numbers, torch.from_numpy(contents.theta), strict=True)))
         return nonfinite
 
 

@@ -14,7 +14,7 @@ from goodminima.nets import LinearModel
 from goodminima.population import AbstractPrior, Cube, Gaussian, native
 from goodminima.search import Fits, bins
 from goodminima.tasks import Examples, Task, wedge
-from goodminima.volume import BlockMoves, NeuronMoves, Split, Stage, split_volume, volume_where
+from goodminima.volume import BlockMoves, GibbsMoves, Split, Stage, split_volume, volume_where
 from goodminima.volume.splitting.sampler import Sampler, SplittingPlan, SplittingRun
 from goodminima.volume.splitting.splitting import moves_for
 
@@ -105,7 +105,7 @@ def test_a_linear_nets_orthant(path: str, general: bool) -> None:
 
 def test_the_fastest_moves_that_can_serve_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     task, stack = wedge(seed=0), LinearModel(in_features=2)
-    fast = NeuronMoves if native.available() else BlockMoves
+    fast = GibbsMoves if native.available() else BlockMoves
     assert isinstance(moves_for(stack, task, Cube(1.0)), fast)
     assert isinstance(moves_for(stack, task, Gaussian(1.0)), BlockMoves)
     assert isinstance(moves_for(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), task, Cube(1.0)), BlockMoves)

@@ -174,7 +174,7 @@ def _search(method: Search, cell: _Cell, context: _Context, task: Task, net: LeN
     )
     return Outcome(
         values={TEST: _test_accuracy(found.population(), task) if solved else None},
-        counts={"candidates": found.candidates, "accepted": found.steps, "halvings": found.halvings},
+        counts={"candidates": found.candidates, "accepted": found.steps, "halvings": found.num_halvings},
         arrays=asdict(found.trace),
         note=note,
     )

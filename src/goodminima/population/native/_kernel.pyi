@@ -1,42 +1,64 @@
-"""The compiled module, as pyright sees it; `goodminima.population.native` is what the rest of the house calls."""
+"""The compiled module, as pyright sees it; the folders of `goodminima.population.native` are what the rest of the house calls."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 def instruction_sets() -> list[str]: ...
+def spin(set: str, rounds: int, /) -> float: ...
+
+class Net:
+    def __init__(
+        self,
+        layers: Sequence[tuple[str | int, ...]],
+        input_shape: Sequence[int],
+        num_parameters: int,
+        weights: Sequence[tuple[int, int]],
+        unit: float,
+        /,
+    ) -> None: ...
+    @property
+    def num_classes(self) -> int: ...
+    @property
+    def multiply_adds(self) -> int: ...
+
+# ------------------------------------------------------------------------------------------------------------- evaluation
+
+def logits(set: str, net: Net, theta: NDArray[np.float32], images: NDArray[np.float32], /) -> NDArray[np.float32]: ...
+
+# -------------------------------------------------------------------------------------------------------------- screening
+
 def draw(
     set: str, half_width: NDArray[np.float32], seed: int, indices: NDArray[np.uint64], /
 ) -> NDArray[np.float32]: ...
-def screen(
-    set: str,
-    layers: Sequence[tuple[str | int, ...]],
-    input_shape: Sequence[int],
-    half_width: NDArray[np.float32],
-    weights: Sequence[tuple[int, int]],
-    unit: float,
-    images: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    seed: int,
-    start: int,
-    count: int,
-    loss_below: float,
-    slack: float,
-    /,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], int]: ...
-def logits(
-    set: str,
-    layers: Sequence[tuple[str | int, ...]],
-    input_shape: Sequence[int],
-    theta: NDArray[np.float32],
-    images: NDArray[np.float32],
-    /,
-) -> NDArray[np.float32]: ...
+def generate(
+    set: str, half_width: NDArray[np.float32], weights: Sequence[tuple[int, int]], seed: int, count: int, /
+) -> None: ...
+
+class Screener:
+    def __init__(
+        self,
+        set: str,
+        net: Net,
+        half_width: NDArray[np.float32],
+        images: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        seed: int,
+        loss_below: float,
+        slack: float,
+        /,
+    ) -> None: ...
+    def run(
+        self, start: int, count: int, /
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], int]: ...
+
+# --------------------------------------------------------------------------------------------------------------- training
+
 def gradient(
     set: str,
-    layers: Sequence[tuple[str | int, ...]],
-    input_shape: Sequence[int],
+    net: Net,
     theta: NDArray[np.float32],
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
@@ -44,11 +66,8 @@ def gradient(
 ) -> NDArray[np.float32]: ...
 def train(
     set: str,
-    layers: Sequence[tuple[str | int, ...]],
-    input_shape: Sequence[int],
+    net: Net,
     theta: NDArray[np.float32],
-    weights: Sequence[tuple[int, int]],
-    unit: float,
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
     rows: NDArray[np.int64],
@@ -56,24 +75,18 @@ def train(
     rate: float,
     momentum: float,
     bins: Sequence[tuple[float, float, int]],
-    callback: Callable[[int, list[int]], None],
+    callback: Callable[[int, list[int]], Any],
     /,
 ) -> tuple[list[tuple[int, NDArray[np.int64], NDArray[np.float32]]], int]: ...
-def multiply_adds(layers: Sequence[tuple[str | int, ...]], input_shape: Sequence[int], parameters: int, /) -> int: ...
-def spin(set: str, rounds: int, /) -> float: ...
-def generate(
-    set: str, half_width: NDArray[np.float32], weights: Sequence[tuple[int, int]], seed: int, count: int, /
-) -> None: ...
 
-class PatternSearch:
+# ----------------------------------------------------------------------------------------------------------- local search
+
+class IncrementalPatternSearch:
     def __init__(
         self,
         set: str,
-        layers: Sequence[tuple[str | int, ...]],
-        input_shape: Sequence[int],
+        net: Net,
         theta: NDArray[np.float32],
-        weights: Sequence[tuple[int, int]],
-        unit: float,
         images: NDArray[np.float32],
         labels: NDArray[np.int64],
         seed: int,
@@ -90,7 +103,7 @@ class PatternSearch:
     @property
     def loss(self) -> float: ...
     @property
-    def right(self) -> int: ...
+    def num_correct(self) -> int: ...
     @property
     def candidates(self) -> int: ...
     @property
@@ -98,7 +111,7 @@ class PatternSearch:
     @property
     def failures(self) -> int: ...
     @property
-    def halvings(self) -> int: ...
+    def num_halvings(self) -> int: ...
     @property
     def drift(self) -> float: ...
     @property
@@ -106,39 +119,29 @@ class PatternSearch:
     @property
     def by_partial_sum(self) -> int: ...
 
-class Jury:
-    def __init__(
-        self,
-        set: str,
-        layers: Sequence[tuple[str | int, ...]],
-        input_shape: Sequence[int],
-        num_parameters: int,
-        weights: Sequence[tuple[int, int]],
-        unit: float,
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        /,
-    ) -> None: ...
+class MemberScorer:
+    def __init__(self, set: str, net: Net, images: NDArray[np.float32], labels: NDArray[np.int64], /) -> None: ...
     def score(
         self, theta: NDArray[np.float32], limit: float, first: bool, threads: int, /
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]: ...
 
-class Neurons:
+# ------------------------------------------------------------------------------------------------------------ Gibbs walks
+
+class GibbsWalker:
     def __init__(
         self,
         set: str,
-        layers: Sequence[tuple[str | int, ...]],
-        input_shape: Sequence[int],
+        net: Net,
         half_width: NDArray[np.float32],
-        weights: Sequence[tuple[int, int]],
-        unit: float,
         images: NDArray[np.float32],
         labels: NDArray[np.int64],
         /,
     ) -> None: ...
     @property
     def multiply_adds(self) -> int: ...
-    def see(self, theta: NDArray[np.float32], threads: int, /) -> tuple[NDArray[np.float32], NDArray[np.float64]]: ...
+    def evaluate(
+        self, theta: NDArray[np.float32], threads: int, /
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]: ...
     def walk(
         self,
         theta: NDArray[np.float32],

@@ -87,7 +87,7 @@ class BlockMoves(AbstractMoves):
         *,
         proposals: int = 5,
         threads: int = 1,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
     ) -> "BlockMoves":
         """Moves for any module. A module within it that has parameters of its own is a block; on a sphere all are one.
 

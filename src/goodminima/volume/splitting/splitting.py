@@ -17,15 +17,17 @@ from torch import Tensor, nn
 from goodminima.core.log_volume import LogVolume
 from goodminima.core.progress import Callback, Progress
 from goodminima.core.status import Status
+from goodminima.population.compiled import CompiledNet
+from goodminima.population.engines import Engine
 from goodminima.population.population import Population
-from goodminima.population.priors import AbstractBox, AbstractPrior, Cube
+from goodminima.population.priors import AbstractPrior, Cube
 from goodminima.search.fits import Fits, as_fits
 from goodminima.search.screening import interleaved
 from goodminima.tasks.task import Data, Examples, Task, train_examples
 from goodminima.volume.splitting.blocks import BlockMoves
+from goodminima.volume.splitting.gibbs import GibbsMoves
 from goodminima.volume.splitting.interval import combine, status_of
 from goodminima.volume.splitting.moves import AbstractMoves
-from goodminima.volume.splitting.neurons import NeuronMoves
 from goodminima.volume.splitting.sampler import LevelRecord, Sampler, SplittingPlan, SplittingRun
 
 _ANY_FIT = Fits()
@@ -155,7 +157,7 @@ def split_volume(
     seed: int = 0,
     min_log_volume: float = _LOWEST,
     threads: int = 1,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     callback: Callback | None = None,
     moves: AbstractMoves | None = None,
 ) -> Split:
@@ -201,12 +203,14 @@ def split_volume(
 
 
 def moves_for(
-    net: nn.Module, data: Data, prior: AbstractPrior, *, threads: int = 1, device: str = "cpu"
+    net: nn.Module, data: Data, prior: AbstractPrior, *, threads: int = 1, device: str | torch.device = "cpu"
 ) -> AbstractMoves:
     """The fastest moves that can serve: unit by unit for stacks with a box prior on the CPU, else the general ones."""
-    if device == "cpu" and isinstance(prior, AbstractBox) and not NeuronMoves.why_not(net, prior):
-        return NeuronMoves(net, data, prior, threads=threads)
-    return BlockMoves.of_net(net, train_examples(data), prior, threads=threads, device=device)
+    examples = train_examples(data)
+    compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
+    if compiled.supports(Engine.GIBBS, device=device, prior=prior):
+        return GibbsMoves(net, examples, prior, threads=threads)
+    return BlockMoves.of_net(net, examples, prior, threads=threads, device=device)
 
 
 def volume_where(
