@@ -149,7 +149,6 @@ def roofline_seconds(net: nn.Module, task: Task, *, peak: float) -> float:
     """Seconds a guess on one core that no implementation of this plan beats."""
     prior, examples, count = Cube(1.0), interleaved(task.train), 16_384
     compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
-    assert compiled.program is not None
     screener = compiled.screener(examples, prior, seed=0, loss_below=_ACCEPT.loss_below, slack=SLACK)
     shown = screener.run(0, count).images_shown
     operations = 2 * compiled.program.multiply_adds

@@ -43,9 +43,7 @@ class Problem:
         return self.start.draw(self.net, seed=5, indices=np.arange(members, dtype=np.uint64)).numpy()
 
     def program(self) -> Program:
-        program = CompiledNet.of(self.net, self.shape).program
-        assert program is not None
-        return program
+        return CompiledNet.of(self.net, self.shape).program
 
     def train(self, theta: np.ndarray, room: int = 1000, **changes) -> tuple[list[training.BinContents], int]:
         given = {

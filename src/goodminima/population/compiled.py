@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from goodminima.population import native
-from goodminima.population.engines import Engine, unknown_layers
+from goodminima.population.engines import StackEngine, unknown_layers
 from goodminima.population.native import evaluation, training
 from goodminima.population.native.gibbs import GibbsWalker
 from goodminima.population.native.local_search import IncrementalPatternSearch, MemberScorer
@@ -22,41 +23,50 @@ from goodminima.population.priors import AbstractBox, AbstractPrior
 from goodminima.population.stack import Conv, Flatten, Layer, Linear, Pool, ReLU, Stack, stack_of
 from goodminima.tasks.task import Examples
 
-_NEEDS_A_BOX = frozenset({Engine.SCREENING, Engine.GIBBS})
+_NEEDS_A_BOX = frozenset({StackEngine.SCREENING, StackEngine.GIBBS})
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class CompiledNet:
     """A net and the shape of its inputs, as the compiled kernel takes them. Ask `supports` before you call an engine.
 
     Args:
         net: The net; its own parameters are ignored.
+        input_shape: (channels, height, width) or (features,).
         stack: Its layers, None if it is no stack.
-        program: The kernel's program, None if there is none for some layer.
 
     >>> compiled = CompiledNet.of(nn.Linear(2, 3), (2,))
-    >>> compiled.misfit(Engine.EVALUATION, dtype=torch.float64)
+    >>> compiled.misfit(StackEngine.EVALUATION, dtype=torch.float64)
     'the compiled kernel computes in float32, not in float64'
     """
 
     net: nn.Module
+    input_shape: tuple[int, ...]
     stack: Stack | None
-    program: Program | None
 
     @classmethod
     def of(cls, net: nn.Module, input_shape: tuple[int, ...]) -> "CompiledNet":
-        """`net` on inputs of one shape, (channels, height, width) or (features,). Any net will do."""
-        stack = stack_of(net)
-        layers = None if stack is None else [_instruction(layer) for layer in stack]
-        if layers is None or None in layers:
-            return cls(net, stack, None)
+        """`net` on inputs of one shape. Any net will do."""
+        return cls(net, input_shape, stack_of(net))
+
+    @cached_property
+    def program(self) -> Program:
+        """The kernel's program: the layers, and which weights enter the normaliser.
+
+        Raises:
+            ValueError: The net is no stack, or no engine of the kernel knows one of its layers.
+        """
+        layers = [_instruction(layer) for layer in self.stack or ()]
         known = [layer for layer in layers if layer is not None]
-        return cls(net, stack, Program(known, input_shape, num_parameters(net), normed_ranges(net), norm_unit(net)))
+        if not known or len(known) < len(layers):
+            raise ValueError(f"{type(self.net).__name__} has no program: ask CompiledNet.supports first")
+        size, weights = num_parameters(self.net), normed_ranges(self.net)
+        return Program(known, self.input_shape, size, weights, norm_unit(self.net))
 
     def supports(
         self,
-        engine: Engine,
+        engine: StackEngine,
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -67,7 +77,7 @@ class CompiledNet:
 
     def unsupported_reason(
         self,
-        engine: Engine,
+        engine: StackEngine,
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -85,7 +95,7 @@ class CompiledNet:
 
     def misfit(
         self,
-        engine: Engine,
+        engine: StackEngine,
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -108,20 +118,20 @@ class CompiledNet:
 
     def logits(self, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."]) -> Float[Tensor, "P N C"]:
         """Logits of every member on every example. See `native.evaluation`."""
-        return torch.from_numpy(evaluation.logits(self._program(), _array(theta), _array(x)))
+        return torch.from_numpy(evaluation.logits(self.program, _array(theta), _array(x)))
 
     def gradient(
         self, theta: Float[Tensor, "P D"], x: Float[Tensor, "N ..."], y: Int[Tensor, "N"]
     ) -> Float[Tensor, "P D"]:
         """Gradient of every member's mean cross entropy over the examples. See `native.training`."""
-        return torch.from_numpy(training.gradient(self._program(), _array(theta), _array(x), y.numpy()))
+        return torch.from_numpy(training.gradient(self.program, _array(theta), _array(x), y.numpy()))
 
     def screener(
         self, examples: Examples, prior: AbstractBox, *, seed: int, loss_below: float, slack: float
     ) -> Screener:
         """What screens guesses from a box. See `native.screening`."""
         return Screener(
-            self._program(),
+            self.program,
             half_width=prior.half_widths(self.net),
             x=_array(examples.x),
             y=examples.y.numpy(),
@@ -143,7 +153,7 @@ class CompiledNet:
     ) -> tuple[list[training.BinContents], int]:
         """Trains members and puts them into the bins of their losses. See `native.training`."""
         return training.train(
-            self._program(),
+            self.program,
             _array(theta),
             x=_array(examples.x),
             y=examples.y.numpy(),
@@ -156,7 +166,7 @@ class CompiledNet:
 
     def member_scorer(self, examples: Examples) -> MemberScorer:
         """What scores members one after another. See `native.local_search`."""
-        return MemberScorer(self._program(), x=_array(examples.x), y=examples.y.numpy())
+        return MemberScorer(self.program, x=_array(examples.x), y=examples.y.numpy())
 
     def pattern_search(
         self,
@@ -172,7 +182,7 @@ class CompiledNet:
     ) -> IncrementalPatternSearch:
         """A Pattern Search from `theta`. See `native.local_search`."""
         return IncrementalPatternSearch(
-            self._program(),
+            self.program,
             theta=_array(theta),
             x=_array(examples.x),
             y=examples.y.numpy(),
@@ -187,12 +197,7 @@ class CompiledNet:
     def gibbs_walker(self, examples: Examples, prior: AbstractBox) -> GibbsWalker:
         """What moves members within a level set by units and filters. See `native.gibbs`."""
         box = prior.half_widths(self.net)
-        return GibbsWalker(self._program(), half_width=box, x=_array(examples.x), y=examples.y.numpy())
-
-    def _program(self) -> Program:
-        if self.program is None:
-            raise ValueError(f"{type(self.net).__name__} has no program: ask CompiledNet.supports first")
-        return self.program
+        return GibbsWalker(self.program, half_width=box, x=_array(examples.x), y=examples.y.numpy())
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -12,7 +12,7 @@ from goodminima.population.stack import Conv, Flatten, Linear, Pool, ReLU, Stack
 
 
 @final
-class Engine(StrEnum):
+class StackEngine(StrEnum):
     """What runs a stack: PyTorch for many members at once, and the engines of the compiled kernel."""
 
     BATCHED = "batched PyTorch"
@@ -24,23 +24,23 @@ class Engine(StrEnum):
     GIBBS = "compiled Gibbs walk"
 
 
-_ALL = frozenset({Conv, Linear, ReLU, Pool, Flatten})
+_COMMON = frozenset({Conv, Linear, ReLU, Pool, Flatten})
 
-LAYERS: Mapping[Engine, frozenset[type[Any]]] = {
-    Engine.BATCHED: _ALL,
-    Engine.EVALUATION: _ALL,
-    Engine.GRADIENT: _ALL,
-    Engine.SCREENING: _ALL,
-    Engine.TRAINING: _ALL,
-    Engine.LOCAL_SEARCH: _ALL,
-    Engine.GIBBS: _ALL,
+LAYERS: Mapping[StackEngine, frozenset[type[Any]]] = {
+    StackEngine.BATCHED: _COMMON,
+    StackEngine.EVALUATION: _COMMON,
+    StackEngine.GRADIENT: _COMMON,
+    StackEngine.SCREENING: _COMMON,
+    StackEngine.TRAINING: _COMMON,
+    StackEngine.LOCAL_SEARCH: _COMMON,
+    StackEngine.GIBBS: _COMMON,
 }
 
 
-def unknown_layers(engine: Engine, stack: Stack) -> tuple[str, ...]:
+def unknown_layers(engine: StackEngine, stack: Stack) -> tuple[str, ...]:
     """Names of the layer types of a stack that an engine does not take, in order; none if it takes them all.
 
-    >>> unknown_layers(Engine.BATCHED, (Flatten(), Linear(weight=0, bias=8, in_features=4, out_features=2)))
+    >>> unknown_layers(StackEngine.BATCHED, (Flatten(), Linear(weight=0, bias=8, in_features=4, out_features=2)))
     ()
     """
     names = [type(layer).__name__ for layer in stack if type(layer) not in LAYERS[engine]]

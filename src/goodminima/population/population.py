@@ -14,7 +14,7 @@ from torch.func import functional_call, vmap
 
 from goodminima.population import batched
 from goodminima.population.compiled import CompiledNet
-from goodminima.population.engines import Engine, unknown_layers
+from goodminima.population.engines import StackEngine, unknown_layers
 from goodminima.population.normalise import norm_product
 from goodminima.population.parameters import num_parameters, slots
 from goodminima.population.stack import num_outputs
@@ -212,7 +212,7 @@ def evaluator_of(net: nn.Module, theta: Float[Tensor, "P D"], shape: tuple[int, 
     """The fastest evaluator that can run these members of `net` on examples of one shape."""
     compiled = CompiledNet.of(net, shape)
     stack = compiled.stack
-    if stack is None or unknown_layers(Engine.BATCHED, stack):
+    if stack is None or unknown_layers(StackEngine.BATCHED, stack):
         if net.training and any(isinstance(module, _STATEFUL) for module in net.modules()):
             raise ValueError(f"{type(net).__name__} has Dropout or BatchNorm in training mode: call net.eval() first")
         forward, numbers = partial(_vmapped_logits, net), max(theta.shape[1], torch.Size(shape).numel())
@@ -223,9 +223,9 @@ def evaluator_of(net: nn.Module, theta: Float[Tensor, "P D"], shape: tuple[int, 
     )
     if stack is None or len(theta) < _LEAST_MEMBERS or (theta.requires_grad and torch.is_grad_enabled()):
         return evaluator
-    if compiled.supports(Engine.GRADIENT, device=theta.device, dtype=theta.dtype):
+    if compiled.supports(StackEngine.GRADIENT, device=theta.device, dtype=theta.dtype):
         evaluator = replace(evaluator, gradient=compiled.gradient)
-    if compiled.supports(Engine.EVALUATION, device=theta.device, dtype=theta.dtype):
+    if compiled.supports(StackEngine.EVALUATION, device=theta.device, dtype=theta.dtype):
         each = num_outputs(stack)
         evaluator = replace(
             evaluator, logits=compiled.logits, numbers_per_member=1, numbers_per_example=each, examples=_CHUNK_NUMBERS

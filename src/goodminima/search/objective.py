@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from goodminima.population.compiled import CompiledNet
-from goodminima.population.engines import Engine
+from goodminima.population.engines import StackEngine
 from goodminima.population.native.local_search import MemberScorer
 from goodminima.population.normalise import norm_product
 from goodminima.population.population import Evaluator, cross_entropy, evaluator_of, margins
@@ -157,6 +157,6 @@ def objective_of(net: nn.Module, examples: Examples, like: Float[Tensor, "D"]) -
         The compiled objective where it can be had, else that of PyTorch.
     """
     compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
-    if compiled.supports(Engine.LOCAL_SEARCH, device=like.device, dtype=like.dtype):
+    if compiled.supports(StackEngine.LOCAL_SEARCH, device=like.device, dtype=like.dtype):
         return CompiledObjective(compiled.member_scorer(examples), len(examples))
     return TorchObjective.of(net, examples, like)

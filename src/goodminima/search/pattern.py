@@ -15,7 +15,7 @@ from goodminima.core.order import Order
 from goodminima.core.progress import Callback
 from goodminima.core.streams import derived_seed
 from goodminima.population.compiled import CompiledNet
-from goodminima.population.engines import Engine as KernelEngine
+from goodminima.population.engines import StackEngine
 from goodminima.population.priors import AbstractPrior
 from goodminima.search.full_evaluation import FullEvaluation
 from goodminima.search.local import AbstractPerturbations
@@ -191,7 +191,7 @@ def pattern_engine(
     """
     patience = rule.span(len(theta))
     compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
-    if compiled.supports(KernelEngine.LOCAL_SEARCH, device=theta.device, dtype=theta.dtype):
+    if compiled.supports(StackEngine.LOCAL_SEARCH, device=theta.device, dtype=theta.dtype):
         search = compiled.pattern_search(
             examples,
             theta,

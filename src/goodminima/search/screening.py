@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from goodminima.population.compiled import CompiledNet
-from goodminima.population.engines import Engine
+from goodminima.population.engines import StackEngine
 from goodminima.population.native.screening import Screener
 from goodminima.population.normalise import norm_product
 from goodminima.population.parameters import num_parameters
@@ -88,7 +88,7 @@ def screen_of(
         The screen: the guesses of a range that could be solutions.
     """
     compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
-    if isinstance(prior, AbstractBox) and compiled.supports(Engine.SCREENING, device=device, prior=prior):
+    if isinstance(prior, AbstractBox) and compiled.supports(StackEngine.SCREENING, device=device, prior=prior):
         return _compiled_screen(compiled.screener(examples, prior, seed=seed, loss_below=loss_below, slack=SLACK))
     return _batched_screen(net, examples, prior, seed=seed, loss_below=loss_below, device=device)
 

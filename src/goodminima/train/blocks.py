@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from goodminima.population.compiled import CompiledNet
-from goodminima.population.engines import Engine
+from goodminima.population.engines import StackEngine
 from goodminima.population.normalise import norm_product
 from goodminima.population.population import Evaluator, cross_entropy, evaluator_of, margins
 from goodminima.search.fits import Fits
@@ -58,7 +58,7 @@ BlockTrainer = Callable[[Float[Tensor, "P D"], int, list[Harvest], BlockCallback
 def trainer_of(net: nn.Module, examples: Examples, sgd: SGDConfig, seed: int) -> BlockTrainer:
     """What trains a block of members: the compiled kernel for a stack on the CPU, else PyTorch."""
     compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
-    if compiled.supports(Engine.TRAINING, device=examples.x.device):
+    if compiled.supports(StackEngine.TRAINING, device=examples.x.device):
         return _CompiledTrainer(compiled, examples, sgd, seed).train
     return _TorchTrainer(net, examples, sgd, seed).train
 

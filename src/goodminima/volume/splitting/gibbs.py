@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt64
 from torch import Tensor, nn
 
 from goodminima.population.compiled import CompiledNet
-from goodminima.population.engines import Engine
+from goodminima.population.engines import StackEngine
 from goodminima.population.native.gibbs import GibbsWalker
 from goodminima.population.priors import AbstractBox, AbstractPrior
 from goodminima.population.stack import Conv, Linear, Stack
@@ -58,7 +58,7 @@ class GibbsMoves(AbstractMoves):
     def __post_init__(self) -> None:
         train = train_examples(self.data).to("cpu")
         compiled = CompiledNet.of(self.net, tuple(train.x.shape[1:]))
-        misfit = compiled.misfit(Engine.GIBBS, prior=self.prior)
+        misfit = compiled.misfit(StackEngine.GIBBS, prior=self.prior)
         if misfit or compiled.stack is None or not isinstance(self.prior, AbstractBox):
             raise ValueError(f"GibbsMoves: {misfit}: use BlockMoves")
         if self.threads < 1:

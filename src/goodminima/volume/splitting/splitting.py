@@ -18,7 +18,7 @@ from goodminima.core.log_volume import LogVolume
 from goodminima.core.progress import Callback, Progress
 from goodminima.core.status import Status
 from goodminima.population.compiled import CompiledNet
-from goodminima.population.engines import Engine
+from goodminima.population.engines import StackEngine
 from goodminima.population.population import Population
 from goodminima.population.priors import AbstractPrior, Cube
 from goodminima.search.fits import Fits, as_fits
@@ -208,7 +208,7 @@ def moves_for(
     """The fastest moves that can serve: unit by unit for stacks with a box prior on the CPU, else the general ones."""
     examples = train_examples(data)
     compiled = CompiledNet.of(net, tuple(examples.x.shape[1:]))
-    if compiled.supports(Engine.GIBBS, device=device, prior=prior):
+    if compiled.supports(StackEngine.GIBBS, device=device, prior=prior):
         return GibbsMoves(net, examples, prior, threads=threads)
     return BlockMoves.of_net(net, examples, prior, threads=threads, device=device)
 
