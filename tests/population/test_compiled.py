@@ -140,6 +140,52 @@ def test_numbers_stay_with_the_next_best_engine(ignorant: StackEngine, monkeypat
     assert (indices, candidates) == expected[2:]
 
 
+# ------------------------------------------------------------------- LeakyReLU, which PyTorch knows and the kernel does not
+
+
+def leaky_net() -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.LeakyReLU(0.3), nn.Conv2d(1, 2, 3), nn.LeakyReLU(0.1, inplace=True), nn.AvgPool2d(2), nn.Flatten()),
+        *(nn.LeakyReLU(), nn.Linear(8, 2)),
+    )
+
+
+def test_leaky_nets_are_the_nets_themselves(path: str) -> None:
+    net, x, y = leaky_net(), torch.randn(5, *SHAPE, dtype=torch.float64), torch.arange(5) % 2
+    theta = Cube().draw(net, seed=0, indices=np.arange(8, dtype=np.uint64)).double()
+    evaluator, before = evaluator_of(net, theta, SHAPE), x.clone()
+    members = [Population(net, theta).member(i) for i in range(len(theta))]
+    expected = torch.stack([member(x.clone()) for member in members])
+    for member in members:
+        nn.functional.cross_entropy(member(x.clone()), y).backward()
+    gradients = [torch.cat([p.grad.flatten() for p in member.parameters()]) for member in members]
+    torch.testing.assert_close(Population(net, theta).logits(x), expected)
+    torch.testing.assert_close(evaluator.gradient(theta, x, y), torch.stack(gradients))
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("engine", KERNEL)
+def test_the_kernel_says_that_it_does_not_know_leaky_relus(engine: StackEngine) -> None:
+    compiled = CompiledNet.of(leaky_net(), SHAPE)
+    assert compiled.stack is not None
+    assert unknown_layers(StackEngine.BATCHED, compiled.stack) == ()
+    assert compiled.misfit(engine, prior=Cube()) == f"the {engine} does not know LeakyReLU"
+    assert not compiled.supports(engine, prior=Cube())
+    with pytest.raises(ValueError, match="has no program"):
+        compiled.logits(torch.zeros(1, 38), torch.zeros(1, *SHAPE))
+
+
+def test_leaky_nets_run_in_batched_pytorch_and_search_and_walk_there(path: str) -> None:
+    net, task = leaky_net(), small_task()
+    theta = Cube().draw(net, seed=0, indices=np.arange(8, dtype=np.uint64))
+    assert "batched" in evaluator_of(net, theta, SHAPE).logits.func.__module__
+    assert isinstance(objective_of(net, task.train, theta[0]), TorchObjective)
+    assert isinstance(moves_for(net, task, Cube()), BlockMoves)
+    assert pattern_search(net, task, seed=1).accuracy == 1.0
+    found = guess_and_check(net, task, budget=20_000, seed=1)
+    assert found.population().accuracy(task.train.x, task.train.y).tolist() == [1.0]
+
+
 # ------------------------------------------------------------------------------- devices that come as a torch.device
 
 

@@ -57,6 +57,7 @@ CASES = {
     "mlp with hidden biases": (MLP(in_features=4, hidden=(5, 6), num_classes=3, hidden_bias=True), (4,), 3),
     "linear": (LinearModel(in_features=12), (3, 2, 2), 2),
     "strides and paddings": (_strided(), (2, 11, 10), 3),
+    "leaky": (nn.Sequential(nn.LeakyReLU(0.5), nn.Linear(4, 5), nn.LeakyReLU(0.2), nn.Linear(5, 3)), (4,), 3),
     "residual": (Residual(), (6,), 3),
     "a subclass with its own forward": (nn.Sequential(nn.Flatten(), Doubled(4, 3)), (4,), 3),
     "tied weights": (_tied(), (4,), 4),

@@ -129,7 +129,7 @@ def test_the_time_left_is_never_0_while_replicates_wait():
     live.started(unit("n=4", 0))
     live.ended(Finished(unit=unit("n=4", 0), outcome=Outcome(values={}), seconds=0.1))
     live.started(unit("n=4", 1))
-    live.progressed(unit("n=4", 1), Progress(done=1, total=5, effort=10))
+    live.progressed(unit("n=4", 1), Progress(done=1, total=5, unit="solutions", effort=10))
     for clock.now in (0.0, 0.05, 60.0, 6000.0):  # the other cell waits, and nobody knows how long it takes
         assert "left" not in live._overall()
     live.ended(Finished(unit=unit("n=4", 1), outcome=Outcome(values={}), seconds=6000.0))

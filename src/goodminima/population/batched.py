@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from goodminima.population.stack import Conv, Flatten, Layer, Linear, Pool, ReLU, Stack
+from goodminima.population.stack import Conv, Flatten, Layer, LeakyReLU, Linear, Pool, ReLU, Stack
 
 Parts = Mapping[int, Tensor]  # offset in theta -> (P, size) part of it
 
@@ -54,7 +54,7 @@ def out_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
             return (shape[0], *((side - k) // s + 1 for side, k, s in sides))
         case Flatten():
             return (torch.Size(shape).numel(),)
-        case ReLU():
+        case ReLU() | LeakyReLU():
             return shape
 
 
@@ -76,7 +76,15 @@ def _until_weights(stack: Stack, x: Tensor) -> tuple[Tensor, Stack]:
     for i, layer in enumerate(stack):
         if isinstance(layer, Conv | Linear):
             return x, stack[i:]
-        x = _pooled(layer, x) if isinstance(layer, Pool) else x.flatten(1) if isinstance(layer, Flatten) else x.relu()
+        match layer:
+            case Pool():
+                x = _pooled(layer, x)
+            case Flatten():
+                x = x.flatten(1)
+            case ReLU():
+                x = x.relu()
+            case LeakyReLU(slope):
+                x = F.leaky_relu(x, slope)
     raise ValueError("a stack needs at least one layer with weights")
 
 
@@ -103,6 +111,8 @@ def _next(layer: Layer, parts: Parts, h: Tensor) -> Tensor:
     match layer:
         case ReLU():
             return h.relu() if h.requires_grad else h.relu_()  # nobody else has h: the first layer made it
+        case LeakyReLU(slope):
+            return F.leaky_relu(h, slope, inplace=not h.requires_grad)
         case Pool():
             return _pooled(layer, h.flatten(0, 1)).unflatten(0, h.shape[:2])
         case Flatten():

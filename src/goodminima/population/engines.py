@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, final
 
-from goodminima.population.stack import Conv, Flatten, Linear, Pool, ReLU, Stack
+from goodminima.population.stack import Conv, Flatten, LeakyReLU, Linear, Pool, ReLU, Stack
 
 
 @final
@@ -27,7 +27,7 @@ class StackEngine(StrEnum):
 _COMMON = frozenset({Conv, Linear, ReLU, Pool, Flatten})
 
 LAYERS: Mapping[StackEngine, frozenset[type[Any]]] = {
-    StackEngine.BATCHED: _COMMON,
+    StackEngine.BATCHED: _COMMON | {LeakyReLU},
     StackEngine.EVALUATION: _COMMON,
     StackEngine.GRADIENT: _COMMON,
     StackEngine.SCREENING: _COMMON,

@@ -1,4 +1,4 @@
-"""Recognising a stack: a net that is a plain sequence of convolutions, linear maps, ReLUs and poolings.
+"""Recognising a stack: a net that is a plain sequence of convolutions, linear maps, ReLUs (leaky ones too) and poolings.
 
 Such a net is the little program that the fast paths run for many members at once. Anything else is still a valid net: it
 goes through `torch.func`.
@@ -46,6 +46,14 @@ class ReLU:
 
 @final
 @dataclass(frozen=True, slots=True)
+class LeakyReLU:
+    """x where it is positive, `slope` x elsewhere."""
+
+    slope: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Pool:
     """Max or average pooling without padding."""
 
@@ -60,7 +68,7 @@ class Flatten:
     """All axes of an example into one."""
 
 
-Layer = Conv | Linear | ReLU | Pool | Flatten
+Layer = Conv | Linear | ReLU | LeakyReLU | Pool | Flatten
 Stack = tuple[Layer, ...]
 
 
@@ -73,9 +81,9 @@ def num_outputs(stack: Stack) -> int:
 def stack_of(net: nn.Module) -> Stack | None:
     """The layers of `net` in order if it is a stack, else None.
 
-    A stack is a (nested) `nn.Sequential` of Conv2d (ungrouped, undilated, zero-padded), Linear, ReLU, MaxPool2d and
-    AvgPool2d (unpadded, floor mode) and Flatten, no weights used twice. A subclass with a `forward` of its own, hooks, and
-    tied or parametrised weights make a net something else.
+    A stack is a (nested) `nn.Sequential` of Conv2d (ungrouped, undilated, zero-padded), Linear, ReLU, LeakyReLU, MaxPool2d
+    and AvgPool2d (unpadded, floor mode) and Flatten, no weights used twice. A subclass with a `forward` of its own, hooks,
+    and tied or parametrised weights make a net something else.
 
     >>> [type(layer).__name__ for layer in stack_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))]
     ['Flatten', 'Linear']
@@ -100,7 +108,7 @@ def _leaves(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
         yield prefix, module
 
 
-_KINDS = (nn.Linear, nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten)
+_KINDS = (nn.Linear, nn.Conv2d, nn.ReLU, nn.LeakyReLU, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten)
 
 
 def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
@@ -123,6 +131,8 @@ def _layer(prefix: str, module: nn.Module, offsets: dict[str, int]) -> Layer | N
             return Conv(weight, bias, module.in_channels, module.out_channels, kernel, stride, padding)
         case nn.ReLU():
             return ReLU()
+        case nn.LeakyReLU():
+            return LeakyReLU(module.negative_slope)
         case nn.MaxPool2d(padding=0, dilation=1, ceil_mode=False, return_indices=False):
             return Pool("max", _pair(module.kernel_size), _pair(module.stride))
         case nn.AvgPool2d(padding=0, ceil_mode=False, divisor_override=None):
