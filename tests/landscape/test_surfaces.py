@@ -3,11 +3,14 @@
 import copy
 import itertools
 import logging
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from slicing import Awkward, Branching, bowl, one_at_a_time, six_numbers, squares
 from torch import Tensor, nn
 
@@ -15,6 +18,7 @@ from goodminima.core.progress import Progress
 from goodminima.landscape import Direction, Line, Surface, grid, line, parameters_of, plane, surface
 from goodminima.landscape import random_directions as drawn
 from goodminima.nets import MLP
+from goodminima.population.net_loss import Criterion
 from goodminima.tasks.task import Examples
 
 SQUARES = {"criterion": squares}
@@ -170,8 +174,50 @@ def test_a_call_cut_short_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.
     again = surface(net, batch, steps=5, checkpoint=file, callback=lambda progress: heard.append(progress.done))
     assert heard == [16, 20, 24, 25]
     np.testing.assert_array_equal(again.loss, whole.loss)
-    with pytest.raises(ValueError, match="holds points of another net, batch or grid"):
+    with pytest.raises(ValueError, match="holds points of another net, batch, criterion or grid"):
         surface(net, batch, steps=7, checkpoint=file)
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        (lambda logits, y: logits.sum(1) * 0.1, lambda logits, y: logits.sum(1) * 0.9),
+        (partial(F.cross_entropy, reduction="none"), partial(F.cross_entropy, reduction="none", label_smoothing=0.1)),
+    ],
+)
+def test_points_of_another_criterion_are_refused(kept: Criterion, asked: Criterion, tmp_path: Path) -> None:
+    net, batch, file = awkward(), six_numbers(), tmp_path / "kept.safetensors"
+    first = line(net, batch, steps=3, criterion=kept, checkpoint=file)
+    with pytest.raises(ValueError, match="holds points of another net, batch, criterion or grid"):
+        line(net, batch, steps=3, criterion=asked, checkpoint=file)
+    again = line(net, batch, steps=3, criterion=kept, checkpoint=file)
+    np.testing.assert_array_equal(first.loss, again.loss)
+
+
+def test_points_of_another_net_of_the_same_weights_are_refused(tmp_path: Path) -> None:
+    net, batch, file = (
+        nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 3)),
+        six_numbers(),
+        tmp_path / "kept.safetensors",
+    )
+    line(net, batch, steps=3, checkpoint=file)
+    net[1] = nn.ReLU()
+    with pytest.raises(ValueError, match="holds points of another net"):
+        line(net, batch, steps=3, checkpoint=file)
+
+
+def test_a_criterion_that_cannot_be_read_is_refused_only_where_points_are_kept(tmp_path: Path) -> None:
+    net, batch, lock = awkward(), six_numbers(), Lock()
+
+    def locked(logits: Tensor, y: Tensor) -> Tensor:
+        with lock:
+            return F.cross_entropy(logits, y, reduction="none")
+
+    assert np.isfinite(line(net, batch, steps=3, criterion=locked).loss).all()
+    with pytest.raises(
+        ValueError, match=r"^criterion cannot be told from others for sure: criterion > lock is a _thread\.lock"
+    ):
+        line(net, batch, steps=3, criterion=locked, checkpoint=tmp_path / "kept.safetensors")
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """`fit` is the plain loop of torch.optim, repeats itself bit by bit, and goes on where it was stopped."""
 
+import contextlib
 import copy
 import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -209,6 +212,17 @@ def other_task() -> Task:
     return Task(train=train, test=digits().test, num_classes=10, name="other", origin="digits")
 
 
+def with_layer(number: int, layer: nn.Module) -> nn.Module:
+    """The same numbers in another net."""
+    net = tiny_net()
+    net[number] = layer
+    return net
+
+
+def smoothed(net: nn.Module, batch: Examples, step: int, *, smoothing: float = 0.1) -> Tensor:
+    return F.cross_entropy(net(batch.x), batch.y, label_smoothing=smoothing)
+
+
 def by_hand(net: nn.Module, batch: Examples, step: int) -> Tensor:
     return F.cross_entropy(net(batch.x), batch.y)
 
@@ -222,6 +236,9 @@ def by_hand(net: nn.Module, batch: Examples, step: int) -> Tensor:
         ({"recipe": Recipe(epochs=7)}, "recipe"),
         ({"objective": by_hand}, "objective"),
         ({"stop_when": fitted}, "stop_when"),
+        ({"net": with_layer(2, nn.Tanh())}, "net"),
+        ({"net": with_layer(3, nn.Dropout(0.9))}, "net"),
+        ({"recipe": replace(RECIPE, optimizer=replace(MOMENTUM, options={"momentum": 0.5}))}, "recipe"),
     ],
 )
 def test_another_training_in_the_file_is_named(changes: dict[str, Any], word: str, tmp_path: Path) -> None:
@@ -229,6 +246,76 @@ def test_another_training_in_the_file_is_named(changes: dict[str, Any], word: st
     cut(checkpoint=file)
     with pytest.raises(OtherTraining, match=f"kept.safetensors holds another training: its {word} is "):
         fit(**{"net": tiny_net(), "data": digits(), "recipe": RECIPE, "seed": 3, "checkpoint": file, **changes})
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "asked"),
+    [
+        ("objective", smoothed, partial(smoothed, smoothing=0.9)),
+        ("objective", partial(smoothed, smoothing=0.1), partial(smoothed, smoothing=0.9)),
+        (
+            "objective",
+            lambda net, batch, step: net(batch.x).sum() * 0.1,
+            lambda net, batch, step: net(batch.x).sum() * 0.9,
+        ),
+        ("stop_when", lambda epoch: epoch.loss < 0.1, lambda epoch: epoch.loss < 0.2),
+    ],
+)
+@pytest.mark.parametrize("epochs", [1, 6])
+def test_no_training_comes_back_by_another_function_of_the_same_name(
+    name: str, kept: Any, asked: Any, epochs: int, tmp_path: Path
+) -> None:
+    """Neither one that is over nor one that is half done; the same function finds its own."""
+    file = tmp_path / "kept.safetensors"
+
+    def stop(progress: Progress) -> None:
+        if progress.done > epochs * 101:
+            raise Stopped
+
+    with contextlib.suppress(Stopped):
+        cut(checkpoint=file, checkpoint_every=1, callback=stop, **{name: kept})
+    before = file.read_bytes()
+    with pytest.raises(OtherTraining, match=rf"holds another training: its {name} is "):
+        cut(checkpoint=file, **{name: asked})
+    assert file.read_bytes() == before
+    assert same(cut(checkpoint=file, **{name: kept}), cut(**{name: kept}))
+
+
+def test_a_long_text_is_shown_where_it_differs(tmp_path: Path) -> None:
+    file = tmp_path / "kept.safetensors"
+    cut(checkpoint=file)
+    with pytest.raises(OtherTraining) as error:
+        fit(with_layer(3, nn.Dropout(0.9)), digits(), recipe=RECIPE, seed=3, checkpoint=file)
+    assert "p=0.1" in str(error.value)
+    assert "p=0.9" in str(error.value)
+    assert len(str(error.value)) < 700
+
+
+def test_the_mode_that_a_net_comes_in_is_none_of_its_training(tmp_path: Path) -> None:
+    file = tmp_path / "kept.safetensors"
+    made = cut(checkpoint=file)
+    assert same(fit(tiny_net().eval(), digits(), recipe=RECIPE, seed=3, checkpoint=file), made)
+
+
+def test_what_cannot_be_read_is_refused_only_where_it_is_to_be_kept(tmp_path: Path) -> None:
+    lock = Lock()
+
+    def locked(net: nn.Module, batch: Examples, step: int) -> Tensor:
+        with lock:
+            return F.cross_entropy(net(batch.x), batch.y)
+
+    made, file = cut(objective=locked), tmp_path / "kept.safetensors"
+    with pytest.raises(
+        ValueError, match=r"^objective cannot be told from others for sure: objective > lock is a _thread\.lock"
+    ):
+        cut(objective=locked, checkpoint=file)
+    assert not file.exists()
+    locked.identity = "cross entropy, one thread at a time, v1"
+    assert same(cut(objective=locked, checkpoint=file), made)
+    assert same(cut(objective=locked, checkpoint=file), made)
+    locked.identity = "cross entropy, one thread at a time, v2"
+    with pytest.raises(OtherTraining, match=r"its objective is .*v1.*, and here it is .*v2"):
+        cut(objective=locked, checkpoint=file)
 
 
 def test_a_step_too_long_is_named() -> None:

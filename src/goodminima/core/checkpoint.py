@@ -13,6 +13,7 @@ from torch import Tensor
 from goodminima.core import files
 
 _MOST_OF_THE_TIME = 0.05  # that writing may take
+_LONGEST = 160  # characters of a text that a message shows
 
 
 class OtherTraining(ValueError):
@@ -75,10 +76,25 @@ class Checkpoint:
         for name in sorted({*held, *self._training}):
             theirs, ours = held.get(name), self._training.get(name)
             if theirs != ours:
+                there, here = _where_they_differ(str(theirs), str(ours))
                 raise OtherTraining(
-                    f"{self.file} holds another training: its {name} is {theirs}, and here it is {ours}; "
+                    f"{self.file} holds another training: its {name} is {there}, and here it is {here}; "
                     "delete that file, or name another one"
                 )
+
+
+def _where_they_differ(one: str, other: str) -> tuple[str, ...]:
+    """Both texts, or of long ones what is around the first difference."""
+    if max(len(one), len(other)) <= _LONGEST:
+        return one, other
+    alike = next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+    start = max(0, alike - _LONGEST // 2)
+    return tuple(
+        f"{'... ' if start else ''}{text[start : start + _LONGEST]}{' ...' if start + _LONGEST < len(text) else ''}"
+        for text in (one, other)
+    )
 
 
 def digest(tensors: Iterable[Tensor]) -> str:

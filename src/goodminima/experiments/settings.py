@@ -11,17 +11,17 @@ from typing import Annotated, Any, Literal, Union, final, get_args, get_origin, 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What a value must be beyond its type: how the rule reads after "must be", and whether a value keeps it."""
+class Constraint:
+    """What a value must be beyond its type: how it reads after "must be", and whether a value keeps it."""
 
     text: str
     holds: Callable[[Any], bool]
 
 
-Count = Annotated[int, Rule("at least 1", lambda value: value >= 1)]
-Positive = Annotated[float, Rule("above 0", lambda value: value > 0)]
-NonNegative = Annotated[float, Rule("at least 0", lambda value: value >= 0)]
-Probability = Annotated[float, Rule("within [0, 1]", lambda value: 0 <= value <= 1)]
+Count = Annotated[int, Constraint("at least 1", lambda value: value >= 1)]
+Positive = Annotated[float, Constraint("above 0", lambda value: value > 0)]
+NonNegative = Annotated[float, Constraint("at least 0", lambda value: value >= 0)]
+Probability = Annotated[float, Constraint("within [0, 1]", lambda value: 0 <= value <= 1)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """What classifiers say in the plane of their inputs: the regions of many at once."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,10 @@ import torch
 from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
+from goodminima.core.isolation import isolated_rng
 from goodminima.landscape.contours import Extent, count_regions, distances, length_between
 from goodminima.population.population import Population
+from goodminima.population.private_copies import private_copy
 from goodminima.population.stack import stack_of
 from goodminima.tasks.task import Examples
 
@@ -108,6 +109,7 @@ class Regions:
         return figure
 
 
+@isolated_rng()
 @torch.no_grad()
 def decision_regions(population: Population, *, extent: Extent, steps: int | tuple[int, int] = 200) -> Regions:
     """The regions of every member of a population of classifiers in the plane. Dropout is off.
@@ -132,13 +134,14 @@ def decision_regions(population: Population, *, extent: Extent, steps: int | tup
     if min(across, up) < 2:
         raise ValueError(f"steps must be at least 2, got {steps}")
     like = population.theta
-    still = Population(copy.deepcopy(population.net).eval(), like)
+    still = Population(private_copy(population.net).eval(), like)
     points = _grid(extent, (up, across), like=like).reshape(-1, 2)
     parts = [_said(still[member : member + 1], points, (up, across)) for member in range(len(still))]
     classes, leads = zip(*parts, strict=True)
     return Regions(np.concatenate(classes), np.concatenate(leads), extent)
 
 
+@isolated_rng()
 @torch.no_grad()
 def boundary_distances(
     population: Population, points: Float[Tensor, "N 2"], *, extent: Extent, steps: int | tuple[int, int] = 200
@@ -162,7 +165,7 @@ def boundary_distances(
     """
     regions = decision_regions(population, extent=extent, steps=steps)
     grid = _grid(extent, regions.classes.shape[1:], like=population.theta).reshape(-1, 2)
-    still = Population(copy.deepcopy(population.net).eval(), population.theta)
+    still = Population(private_copy(population.net).eval(), population.theta)
     nets = [still.member(number) for number in range(len(still))]
     said = [torch.from_numpy(classes.ravel()).long() for classes in regions.classes]
     found = [

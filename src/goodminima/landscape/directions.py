@@ -1,6 +1,5 @@
 """Directions in parameter space, each with what a coordinate of one along it means."""
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +12,12 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
 from goodminima.core.checks import check_choice
+from goodminima.core.isolation import isolated_rng
 from goodminima.core.progress import Callback, Progress
 from goodminima.population.net_loss import Criterion, cross_entropy_of, member_loss_of
 from goodminima.population.parameters import num_parameters, slots
 from goodminima.population.priors import Gaussian
+from goodminima.population.private_copies import private_copy
 from goodminima.tasks.task import Examples, Task, train_examples
 
 SCALES = ("filter", "layer", "plain")
@@ -224,15 +225,18 @@ def hessian_eigenpairs(
         raise ValueError(f"num_pairs must lie between 1 and {size - 1}, one less than the parameters, got {num_pairs}")
     check_choice("batch_norm", batch_norm, ("eval", "train"))
     batch = train_examples(data)
-    loss = member_loss_of(copy.deepcopy(net).double(), Examples(batch.x.double(), batch.y), batch_norm, criterion)
-    theta, products = parameters_of(loss.net).to(batch.x.device), 0
+    exact = private_copy(net).double()
+    loss = member_loss_of(exact, Examples(batch.x.double(), batch.y), batch_norm, criterion)
+    theta, products = parameters_of(exact).to(batch.x.device), 0
 
     def product(vector: np.ndarray) -> np.ndarray:
         nonlocal products
         along, total = torch.from_numpy(vector.reshape(-1).copy()).to(theta), torch.zeros_like(theta)
         for part in loss.parts:  # one at a time: a graph of the second order is large
             leaf = theta.clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(loss.of_part(leaf, part).sum() / len(batch), leaf, create_graph=True)
+            with isolated_rng(0, device=leaf.device):  # what is random in the net is drawn alike for every product
+                mean = loss.of_part(leaf, part).sum() / len(batch)
+            (gradient,) = torch.autograd.grad(mean, leaf, create_graph=True)
             total += torch.autograd.grad(gradient @ along, leaf)[0]
         products += 1
         if callback is not None:

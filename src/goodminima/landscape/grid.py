@@ -53,7 +53,7 @@ class Grid:
         digest = hashlib.sha256()
         for part in (self.centre, self.steps, torch.from_numpy(self.coordinates), *others):
             if isinstance(part, str):
-                digest.update(part.encode())
+                digest.update(f"{len(part)} {part}".encode())
             else:
                 digest.update(str((part.dtype, tuple(part.shape))).encode())
                 digest.update(part.detach().cpu().contiguous().numpy().tobytes())
@@ -62,7 +62,12 @@ class Grid:
 
 @torch.no_grad()
 def evaluate(
-    grid: Grid, loss: Loss, *, callback: Callback | None, checkpoint: Path | None, identity: Sequence[Tensor | str]
+    grid: Grid,
+    loss: Loss,
+    *,
+    callback: Callback | None = None,
+    checkpoint: Path | None = None,
+    identity: Sequence[Tensor | str] = (),
 ) -> Float64[np.ndarray, "P"]:
     """The loss at every point; what is not finite stays what it is.
 
@@ -90,7 +95,9 @@ def _kept(file: Path, fingerprint: str) -> Float64[np.ndarray, "p"]:
     with safetensors.safe_open(file, framework="np") as stored:
         facts = json.loads((stored.metadata() or {}).get("grid", "{}"))
         if facts.get("fingerprint") != fingerprint:
-            raise ValueError(f"checkpoint={str(file)!r} holds points of another net, batch or grid: name another file")
+            raise ValueError(
+                f"checkpoint={str(file)!r} holds points of another net, batch, criterion or grid: name another file"
+            )
         return stored.get_tensor("losses")
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from goodminima.core.checks import check_choice
+from goodminima.core.identity import architecture_of, text_of
 from goodminima.core.progress import Callback
 from goodminima.landscape.directions import (
     Direction,
@@ -29,6 +30,7 @@ from goodminima.landscape.directions import (
 from goodminima.landscape.grid import Grid, evaluate
 from goodminima.landscape.slices import Line, Surface
 from goodminima.population.net_loss import Criterion, cross_entropy_of, loss_of
+from goodminima.population.private_copies import private_copy
 from goodminima.tasks.task import Examples, Task, train_examples
 
 _WORDS = ("filter", "layer", "plain", "hessian")
@@ -77,7 +79,8 @@ def line(
         criterion: What the net gives, and labels -> the loss of each example. Cross entropy unless given.
         statistics: Inputs to re-estimate on; the data's own unless given.
         callback: Called now and then with a `Progress` in points.
-        checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
+        checkpoint: A file for the points done so far: a call that was cut short is taken up from it. Net and criterion are known
+            by code and contents; what cannot be read needs an `identity` (see `goodminima.core.identity`).
 
     Returns:
         The loss at `steps` coordinates from the first to the last of `span`, and what a coordinate of one means.
@@ -143,7 +146,8 @@ def surface(
         criterion: What the net gives, and labels -> the loss of each example. Cross entropy unless given.
         statistics: Inputs to re-estimate on; the data's own unless given.
         callback: Called now and then with a `Progress` in points.
-        checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
+        checkpoint: A file for the points done so far: a call that was cut short is taken up from it. Net and criterion are known
+            by code and contents; what cannot be read needs an `identity` (see `goodminima.core.identity`).
 
     Returns:
         The loss at each point of the grid, a row for each y, and what a coordinate of one means along each direction.
@@ -209,7 +213,8 @@ def plane(
         criterion: What the net gives, and labels -> the loss of each example. Cross entropy unless given.
         statistics: Inputs to re-estimate on; the data's own unless given.
         callback: Called now and then with a `Progress` in points.
-        checkpoint: A file for the points done so far: a call that was cut short is taken up from it.
+        checkpoint: A file for the points done so far: a call that was cut short is taken up from it. Net and criterion are known
+            by code and contents; what cannot be read needs an `identity` (see `goodminima.core.identity`).
 
     Returns:
         The surface, and (x, y) of each net on it: of `net`, then of the others.
@@ -277,8 +282,18 @@ def _losses(
                 f"a direction of {type(net).__name__} has {len(centre):,} entries, got {len(direction.step):,}"
             )
     grid = Grid(centre, torch.stack([direction.step for direction in directions]).to(centre), points)
-    words = (type(net).__name__, how.batch_norm, getattr(how.criterion, "__qualname__", repr(how.criterion)))
+    if how.checkpoint is None:
+        return evaluate(grid, loss, callback=how.callback)
+    identity = _identity(net, batch, how)
+    return evaluate(grid, loss, callback=how.callback, checkpoint=Path(how.checkpoint), identity=identity)
+
+
+def _identity(net: nn.Module, batch: Examples, how: _How) -> tuple[Tensor | str, ...]:
+    """What losses depend on besides the points.
+
+    Raises:
+        ValueError: If the net or the criterion cannot be told from others for sure.
+    """
     shown = () if how.statistics is None else (how.statistics,)
-    identity = (batch.x, batch.y, *net.buffers(), *shown, *words)
-    checkpoint = None if how.checkpoint is None else Path(how.checkpoint)
-    return evaluate(grid, loss, callback=how.callback, checkpoint=checkpoint, identity=identity)
+    words = (architecture_of(private_copy(net).eval()), text_of(how.criterion, name="criterion"), how.batch_norm)
+    return (batch.x, batch.y, *net.buffers(), *shown, *words)

@@ -1,6 +1,5 @@
 """BatchNorm folded into the weights in front of it: the same net in eval mode, and weights that mean what they say."""
 
-import copy
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +12,15 @@ from torch.fx.proxy import TraceError
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.nn.utils.parametrize import is_parametrized
 
+from goodminima.core.isolation import isolated_rng
+from goodminima.population.private_copies import private_copy
+
 _Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 _BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 _TRACING = Lock()
 
 
+@isolated_rng()
 def fold_batch_norm(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.Module:
     """A copy of `net` in eval mode in which each BatchNorm behind a convolution or linear map is part of its weights.
 
@@ -45,7 +48,7 @@ def fold_batch_norm(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.M
       (2): ReLU()
     )
     """
-    still = copy.deepcopy(net).eval().to(dtype=dtype)
+    still = private_copy(net).eval().to(dtype=dtype)
     if not any(isinstance(module, _BatchNorm) for module in still.modules()):
         return still
     graph = _traced(still)

@@ -1,6 +1,5 @@
 """Logit margins: how far each example is from another label, as the net has it."""
 
-import copy
 from dataclasses import dataclass
 from typing import final
 
@@ -8,7 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.isolation import isolated_rng
 from goodminima.population.population import margins
+from goodminima.population.private_copies import private_copy
 from goodminima.tasks.task import Examples, Task, train_examples
 
 CHUNK = 100  # examples a pass; constant, since products of other shapes round differently
@@ -82,6 +83,7 @@ class Margins:
         return float((self.values < level).double().mean())
 
 
+@isolated_rng()
 def logit_margins(net: nn.Module, data: Task | Examples) -> Margins:
     """The label's logit minus the largest other one, of each example, in eval mode.
 
@@ -104,7 +106,7 @@ def logit_margins(net: nn.Module, data: Task | Examples) -> Margins:
     >>> logit_margins(net, Examples(torch.tensor([[2.0], [0.5]]), torch.tensor([0, 1]))).values
     tensor([ 4., -1.])
     """
-    still = copy.deepcopy(net).eval()
+    still = private_copy(net).eval()
     with torch.no_grad():
         parts = [margins_of(still, x, y) for x, y in chunks(train_examples(data))]
     return Margins(torch.cat(parts))

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from goodminima.core.isolation import isolated_rng
 from goodminima.measure.calls import LINEAR, BatchNormCall, LinearCall, name_of
 from goodminima.measure.folding import fold_batch_norm
 
@@ -39,6 +40,7 @@ def frobenius_norm(net: nn.Module) -> float:
     return float(torch.stack([part.cpu() for part in parts]).norm())
 
 
+@isolated_rng()
 def path_norm(net: nn.Module, in_shape: tuple[int, ...], *, order: int = 2, biases: bool = True) -> float:
     """The l_p norm of the products of weights along all paths from an input to a logit, BatchNorm folded in.
 

@@ -1,20 +1,22 @@
 """Accuracy on images that are moved against the net, as far as the fast gradient sign method moves them."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.isolation import isolated_rng
 from goodminima.core.progress import Callback, Progress
 from goodminima.measure.margin import chunks, margins_of
+from goodminima.population.private_copies import private_copy
 from goodminima.tasks.task import Examples, Task, train_examples
 
 _OUTSIDE = 1e-3  # by which pixels may leave their range before the standardisation given is held to be another's
 Statistic = float | Sequence[float] | Float[Tensor, "C"]
 
 
+@isolated_rng()
 def fgsm_accuracy(
     net: nn.Module,
     data: Task | Examples,
@@ -68,7 +70,7 @@ def fgsm_accuracy(
     if pixels is not None:
         _check_range(batch.x * scale + shift, pixels)
         limits = [(limit - shift) / scale for limit in pixels]
-    still = copy.deepcopy(net).eval().requires_grad_(False)
+    still = private_copy(net).eval().requires_grad_(False)
     right = torch.zeros(len(epsilons), dtype=torch.float64, device=batch.x.device)
     done = 0
     for x, y in chunks(batch):

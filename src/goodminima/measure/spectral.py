@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from goodminima.core.isolation import isolated_rng
 from goodminima.core.progress import Callback, Progress
 from goodminima.measure.calls import LINEAR, BatchNormCall, LinearCall, name_of
 from goodminima.measure.folding import fold_batch_norm
@@ -32,6 +33,7 @@ class SpectralNorm(NamedTuple):
     norm: float
 
 
+@isolated_rng()
 def spectral_norms(
     net: nn.Module, in_shape: tuple[int, ...], *, callback: Callback | None = None
 ) -> tuple[SpectralNorm, ...]:

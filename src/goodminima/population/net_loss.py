@@ -1,9 +1,8 @@
 """The loss of many parameter vectors of any net on one batch, BatchNorm included, in a stated mode."""
 
-import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -14,8 +13,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, replace_all_batch_norm_modules_, vmap
 
 from goodminima.core.checks import check_choice
-from goodminima.population.parameters import slots
+from goodminima.core.isolation import isolated_rng
+from goodminima.population.parameters import Slot, slots
 from goodminima.population.population import cross_entropy, evaluator_of
+from goodminima.population.private_copies import PrivateCopies, private_copy
 from goodminima.population.stack import stack_of
 from goodminima.tasks.task import Examples
 
@@ -80,14 +81,16 @@ class MemberLoss:
     """The losses of one parameter vector: what is batched over many, and differentiated.
 
     Args:
-        net: A copy that nobody else has, in evaluation mode.
+        copies: Copies that nobody else has, in evaluation mode; one is taken for each evaluation.
+        places: Where its parameters lie in a vector.
         parts: The batch, cut into as many examples as one vector takes at once.
         criterion: The loss of each example.
         statistics: Inputs of a pass that takes BatchNorm's statistics first; None for none.
         members: How many vectors fit in a call; one where the net cannot be batched.
     """
 
-    net: nn.Module
+    copies: PrivateCopies[nn.Module]
+    places: tuple[Slot, ...]
     parts: Sequence[Examples]
     criterion: Criterion
     statistics: Tensor | None
@@ -96,9 +99,10 @@ class MemberLoss:
     def __call__(self, vector: Float[Tensor, "D"]) -> Float[Tensor, "N"]:
         """Losses of all examples."""
         values = self._parameters(vector)
-        if self.statistics is not None:
-            values |= self._estimated(vector, values)
-        return torch.cat([self._of(values, part) for part in self.parts])
+        with self.copies.borrowed() as net:
+            if self.statistics is not None:
+                values |= _estimated(net, vector, values, self.statistics)
+            return torch.cat([self._of(net, values, part) for part in self.parts])
 
     def of_part(self, vector: Float[Tensor, "D"], part: Examples) -> Float[Tensor, "N"]:
         """Losses of some examples, with the statistics that the net has.
@@ -110,28 +114,32 @@ class MemberLoss:
         Returns:
             The loss of each example of the part.
         """
-        return self._of(self._parameters(vector), part)
+        with self.copies.borrowed() as net:
+            return self._of(net, self._parameters(vector), part)
 
-    def _of(self, values: Mapping[str, Tensor], part: Examples) -> Tensor:
-        return self.criterion(functional_call(self.net, dict(values), (part.x,)), part.y)
+    def _of(self, net: nn.Module, values: Mapping[str, Tensor], part: Examples) -> Tensor:
+        return self.criterion(functional_call(net, dict(values), (part.x,)), part.y)
 
     def _parameters(self, vector: Tensor) -> dict[str, Tensor]:
-        return {slot.name: vector[slot.start : slot.stop].view(slot.shape) for slot in slots(self.net)}
+        return {slot.name: vector[slot.start : slot.stop].view(slot.shape) for slot in self.places}
 
-    def _estimated(self, vector: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Buffers of every BatchNorm after a pass in training mode; with momentum 1 nothing of the old ones is left."""
-        layers = {name: module for name, module in self.net.named_modules() if isinstance(module, _BatchNorm)}
-        buffers = {
-            f"{name}.{key}": vector.new_zeros(buffer.shape, dtype=buffer.dtype)  # one for each member, as vector is
-            for name, layer in layers.items()
-            for key, buffer in layer.named_buffers()
-        }
-        for layer in layers.values():
-            layer.train()
-            layer.momentum = 1.0
-        functional_call(self.net, {**parameters, **buffers}, (self.statistics,))
-        self.net.eval()
-        return buffers
+
+def _estimated(
+    net: nn.Module, vector: Tensor, parameters: Mapping[str, Tensor], statistics: Tensor
+) -> dict[str, Tensor]:
+    """Buffers of every BatchNorm after a pass in training mode; with momentum 1 nothing of the old ones is left."""
+    layers = {name: module for name, module in net.named_modules() if isinstance(module, _BatchNorm)}
+    buffers = {
+        f"{name}.{key}": vector.new_zeros(buffer.shape, dtype=buffer.dtype)  # one for each member, as vector is
+        for name, layer in layers.items()
+        for key, buffer in layer.named_buffers()
+    }
+    for layer in layers.values():
+        layer.train()
+        layer.momentum = 1.0
+    functional_call(net, {**parameters, **buffers}, (statistics,))
+    net.eval()
+    return buffers
 
 
 def member_loss_of(
@@ -157,7 +165,7 @@ def member_loss_of(
         ValueError: For another mode, or `statistics` in a mode that does not look at them.
     """
     _check_mode(batch_norm, statistics)
-    still = copy.deepcopy(net).eval().to(batch.x.device)
+    still = private_copy(net).eval().to(batch.x.device)
     couples = batch_norm == "train" and any(isinstance(module, _BatchNorm) for module in still.modules())
     if couples:
         replace_all_batch_norm_modules_(still)  # without running statistics, the batch's own are taken
@@ -166,9 +174,10 @@ def member_loss_of(
     parts = [Examples(x, y) for x, y in zip(batch.x.split(at_once), batch.y.split(at_once), strict=True)]
     shown = (batch.x if statistics is None else statistics) if batch_norm == "re-estimated" else None
     widest = max(at_once, 0 if shown is None else len(shown))
-    members = max(1, _CHUNK_NUMBERS // (slots(still)[-1].stop + each * widest))
-    loss = MemberLoss(still, parts, criterion, shown, members)
-    return loss if members == 1 or _can_be_batched(loss) else MemberLoss(still, parts, criterion, shown, 1)
+    places = slots(still)
+    members = max(1, _CHUNK_NUMBERS // (places[-1].stop + each * widest))
+    loss = MemberLoss(PrivateCopies(still), places, parts, criterion, shown, members)
+    return loss if members == 1 or _can_be_batched(loss, still) else replace(loss, members=1)
 
 
 def _plain_stack_loss(
@@ -176,7 +185,7 @@ def _plain_stack_loss(
 ) -> Loss | None:
     """The fast paths of a Population, for a net that has them; such a net has no BatchNorm."""
     _check_mode(batch_norm, statistics)
-    still = copy.deepcopy(net).eval().to(batch.x.device)
+    still = private_copy(net).eval().to(batch.x.device)
     if stack_of(still) is None:
         return None
 
@@ -204,22 +213,21 @@ def _mean_loss(loss: MemberLoss, theta: Tensor) -> Tensor:
 
 
 def _alone(loss: MemberLoss, vector: Tensor) -> Tensor:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with isolated_rng(0, device=vector.device):
         return loss(vector)
 
 
-def _can_be_batched(loss: MemberLoss) -> bool:
+def _can_be_batched(loss: MemberLoss, net: nn.Module) -> bool:
     """Tried on two members and two examples; an error that has nothing to do with batching comes again in the loop."""
     few = Examples(loss.parts[0].x[:2], loss.parts[0].y[:2])
     shown = None if loss.statistics is None else loss.statistics[:2]
-    vector = nn.utils.parameters_to_vector(loss.net.parameters()).detach()
+    vector = nn.utils.parameters_to_vector(net.parameters()).detach()
     try:
         with torch.no_grad():
-            vmap(MemberLoss(loss.net, [few], loss.criterion, shown, 2))(vector.expand(2, -1))
+            vmap(replace(loss, parts=[few], statistics=shown, members=2))(vector.expand(2, -1))
     except (RuntimeError, TypeError, ValueError) as error:
-        why = str(error).strip().splitlines()[0][:120]
-        logger.warning("%s cannot be batched (%s): evaluating one point at a time", type(loss.net).__name__, why)
+        why = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        logger.warning("%s cannot be batched (%s): evaluating one point at a time", type(net).__name__, why)
         return False
     return True
 
@@ -235,7 +243,7 @@ def _numbers_per_example(net: nn.Module, x: Tensor) -> int:
         most = max(most, sum(tensor.numel() for tensor in tensors) // 2)  # of two examples
 
     hooks = [module.register_forward_hook(look) for module in net.modules()]
-    with torch.random.fork_rng(devices=[]):
+    with isolated_rng(device=x.device):
         net(x[:2] if len(x) > 1 else x.repeat(2, *[1] * (x.ndim - 1)))
     for hook in hooks:
         hook.remove()

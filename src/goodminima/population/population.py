@@ -1,9 +1,8 @@
 """Population: many parameter vectors of one net, evaluated at once."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import final
 
 import torch
@@ -16,7 +15,8 @@ from goodminima.population import batched
 from goodminima.population.compiled import CompiledNet
 from goodminima.population.engines import StackEngine, unknown_layers
 from goodminima.population.normalise import norm_product
-from goodminima.population.parameters import num_parameters, slots
+from goodminima.population.parameters import Slot, num_parameters, slots
+from goodminima.population.private_copies import PrivateCopies, private_copy
 from goodminima.population.stack import num_outputs
 
 _CHUNK_NUMBERS = 4_000_000  # floats in flight a call: 16 MB, small enough to be recycled rather than mapped anew
@@ -38,7 +38,7 @@ class Population:
     examples are taken in chunks chosen from memory, which change no result.
 
     Args:
-        net: The net; its own parameters are ignored.
+        net: The net; its own parameters are ignored. It is copied when members are first evaluated, and never touched.
         theta: (P, D), one member a row, in the order of `net.named_parameters()`.
 
     Raises:
@@ -73,7 +73,7 @@ class Population:
         Returns:
             A copy of the net with the member's parameters.
         """
-        net = copy.deepcopy(self.net)
+        net = private_copy(self.net)
         nn.utils.vector_to_parameters(self.theta[index].detach().clone(), net.parameters())
         return net
 
@@ -162,7 +162,13 @@ class Population:
         """`reduce(theta, logits, rows)` of each chunk of members and examples, put together again."""
         if not len(x) or not len(self):
             raise ValueError(f"Population: nothing to evaluate: {len(self)} members, {len(x)} examples")
-        return evaluator_of(self.net, self.theta, tuple(x.shape[1:])).by_chunks(self.theta, x, reduce)
+        evaluator = evaluator_of(self.net, self.theta, tuple(x.shape[1:]), copies=lambda: self._copies)
+        return evaluator.by_chunks(self.theta, x, reduce)
+
+    @cached_property
+    def _copies(self) -> PrivateCopies[nn.Module]:
+        """Of the net, for all evaluations of these members: copying takes as long as evaluating a small net."""
+        return _copies_for(self.net, self.theta)
 
 
 @final
@@ -208,14 +214,34 @@ class Evaluator:
         return torch.cat(lines)
 
 
-def evaluator_of(net: nn.Module, theta: Float[Tensor, "P D"], shape: tuple[int, ...]) -> Evaluator:
-    """The fastest evaluator that can run these members of `net` on examples of one shape."""
+def evaluator_of(
+    net: nn.Module,
+    theta: Float[Tensor, "P D"],
+    shape: tuple[int, ...],
+    *,
+    copies: Callable[[], PrivateCopies[nn.Module]] | None = None,
+) -> Evaluator:
+    """The fastest evaluator that can run these members of `net` on examples of one shape; many threads may share it.
+
+    Args:
+        net: The net. It is not touched.
+        theta: The members.
+        shape: Of one example.
+        copies: Gives what a net that is no stack is evaluated in; copies of its own unless given.
+
+    Returns:
+        How they are evaluated.
+
+    Raises:
+        ValueError: If the net is no stack and has Dropout or BatchNorm in training mode.
+    """
     compiled = CompiledNet.of(net, shape)
     stack = compiled.stack
     if stack is None or unknown_layers(StackEngine.BATCHED, stack):
         if net.training and any(isinstance(module, _STATEFUL) for module in net.modules()):
             raise ValueError(f"{type(net).__name__} has Dropout or BatchNorm in training mode: call net.eval() first")
-        forward, numbers = partial(_vmapped_logits, net), max(theta.shape[1], torch.Size(shape).numel())
+        own = _copies_for(net, theta) if copies is None else copies()
+        forward, numbers = partial(_vmapped_logits, own, slots(net)), max(theta.shape[1], torch.Size(shape).numel())
     else:
         forward, numbers = partial(batched.logits, stack), batched.numbers_per_example(stack, shape)
     evaluator = Evaluator(
@@ -233,6 +259,12 @@ def evaluator_of(net: nn.Module, theta: Float[Tensor, "P D"], shape: tuple[int, 
     return evaluator
 
 
+def _copies_for(net: nn.Module, theta: Tensor) -> PrivateCopies[nn.Module]:
+    """Copies whose buffers go with members of the dtype and on the device of `theta`, where the net is of other ones."""
+    own = next(net.parameters())
+    return PrivateCopies(net if (own.dtype, own.device) == (theta.dtype, theta.device) else private_copy(net).to(theta))
+
+
 def _gradient(forward: Callable[[Tensor, Tensor], Tensor], theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
     with torch.enable_grad():
         leaf = theta.detach().requires_grad_()
@@ -240,14 +272,14 @@ def _gradient(forward: Callable[[Tensor, Tensor], Tensor], theta: Tensor, x: Ten
     return torch.autograd.grad(loss, leaf)[0]
 
 
-def _vmapped_logits(net: nn.Module, theta: Tensor, x: Tensor) -> Tensor:
-    places = slots(net)
+def _vmapped_logits(copies: PrivateCopies[nn.Module], places: tuple[Slot, ...], theta: Tensor, x: Tensor) -> Tensor:
+    with copies.borrowed() as net:
 
-    def one(vector: Tensor) -> Tensor:
-        parameters = {slot.name: vector[slot.start : slot.stop].view(slot.shape) for slot in places}
-        return functional_call(net, parameters, (x,))
+        def one(vector: Tensor) -> Tensor:
+            parameters = {slot.name: vector[slot.start : slot.stop].view(slot.shape) for slot in places}
+            return functional_call(net, parameters, (x,))
 
-    return vmap(one)(theta)
+        return vmap(one)(theta)
 
 
 def cross_entropy(logits: Float[Tensor, "P N C"], y: Int[Tensor, "N"]) -> Float[Tensor, "P N"]:

@@ -38,6 +38,8 @@ class FreshRolls:
     (True, False)
     """
 
+    identity = "fresh points of the roll, v1"  # raised when the same arguments give others; `_latest` is no part of it
+
     def __init__(self, *, seed: int, num_points: int = 200, noise: float = 0.5) -> None:
         _check("FreshRolls", noise, num_points=num_points)
         self.seed, self.num_points, self.noise = seed, num_points, noise

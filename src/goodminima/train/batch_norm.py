@@ -1,6 +1,5 @@
 """BatchNorm's running statistics, taken anew."""
 
-import copy
 from typing import TypeVar, cast
 
 import torch
@@ -8,9 +7,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from goodminima.core.isolation import isolated_rng
+from goodminima.population.private_copies import private_copy
+
 N = TypeVar("N", bound=nn.Module)
 
 
+@isolated_rng()
 @torch.no_grad()
 def with_statistics_of(net: N, x: Float[Tensor, "N ..."]) -> N:
     """A copy of a net, in `eval` mode, whose BatchNorms have the statistics of one batch.
@@ -32,7 +35,7 @@ def with_statistics_of(net: N, x: Float[Tensor, "N ..."]) -> N:
     >>> net[0].running_mean, net[0].running_var
     (tensor([2.]), tensor([2.]))
     """
-    still = copy.deepcopy(net).eval()
+    still = private_copy(net).eval()
     norms = [module for module in still.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     before = [norm.momentum for norm in norms]
     for norm in norms:

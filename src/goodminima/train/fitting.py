@@ -1,6 +1,5 @@
 """Training one net on one task, by a recipe; killed and started again, it ends in the same weights."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ from jaxtyping import Float64, Int64
 from torch import Tensor, nn
 
 from goodminima.core.checkpoint import Checkpoint, digest
-from goodminima.core.identity import text_of
+from goodminima.core.identity import architecture_of, text_of, weights_of
 from goodminima.core.progress import Callback
+from goodminima.population.private_copies import private_copy
 from goodminima.tasks.task import Examples, Task
 from goodminima.train.recipe import Recipe
 from goodminima.train.training import Epoch, Objective, Training
@@ -101,7 +101,8 @@ def fit(
         evaluate: Whether the test split is measured as well.
         stop_when: Ends the training when it is true of what was just measured: `fitted`, say.
         checkpoint: A file that the training is kept in. If it holds all of it, nothing is trained; if it holds a part, training
-            goes on from there. None to keep nothing.
+            goes on from there. None to keep nothing. A training is known by its net, objective and `stop_when`, code and
+            contents, and by all other arguments; what cannot be read needs an `identity` (see `goodminima.core.identity`).
         checkpoint_every: Epochs between two writings of the file; fewer, where writing takes more than 5 % of the time.
         device: Where it is trained.
         callback: Called after each step with a `Progress` in examples.
@@ -110,8 +111,9 @@ def fit(
         The trained copy, in `eval` mode, and what was measured on the way.
 
     Raises:
-        ValueError: For a recipe that does not fit the net or the task, or when the loss is not finite any more.
-        OtherTraining: `checkpoint` holds a training from another start, by another recipe, on other data.
+        ValueError: For a recipe that does not fit the net or the data, when the loss is not finite any more, or where
+            `checkpoint` is given and net, objective or `stop_when` cannot be told from others for sure.
+        OtherTraining: `checkpoint` holds a training of another net, from another start, by another recipe, on other data.
 
     Cost: three forward passes of the training set an epoch, and one of both splits a measurement.
     """
@@ -119,16 +121,17 @@ def fit(
         raise ValueError(
             f"fit: evaluate_every must be at least 0 and checkpoint_every at least 1, got {evaluate_every} and {checkpoint_every}"
         )
-    asked = {
-        "objective": text_of(objective),
-        "stop_when": text_of(stop_when),
-        "evaluate": str(evaluate),
-        "evaluate_every": str(evaluate_every),
-    }
-    identity = asked | _identity(net, data, recipe, seed, device)
-    file = None if checkpoint is None else Checkpoint(checkpoint, identity)
+    start, file = private_copy(net), None
+    if checkpoint is not None:
+        asked = {
+            "objective": text_of(objective, name="objective"),
+            "stop_when": text_of(stop_when, name="stop_when"),
+            "evaluate": str(evaluate),
+            "evaluate_every": str(evaluate_every),
+        }
+        file = Checkpoint(checkpoint, asked | _identity(start, data, recipe, seed, device))
     training = Training(
-        copy.deepcopy(net),
+        start,
         data.to(device),
         recipe=recipe,
         seed=seed,
@@ -155,12 +158,14 @@ def _cross_entropy(net: nn.Module, batch: Examples, step: int) -> Tensor:
 
 
 def _identity(net: nn.Module, task: Task, recipe: Recipe, seed: int, device: str) -> dict[str, str]:
-    """All that decides a training, as texts that differ when it does."""
+    """All that decides a training, as texts that differ when it does; puts the net in training mode."""
     splits = [split for split in (task.train, task.test, task.extra) if split is not None]
     return {
         "recipe": repr(recipe),
+        "recipe's options": text_of(recipe.optimizer.options, name="recipe.optimizer.options"),
         "seed": str(seed),
-        "start": digest(net.state_dict().values()),
+        "net": architecture_of(net.train(), name="net"),  # as it is while training, whatever mode it came in
+        "start": weights_of(net),
         "task": digest(tensor for split in splits for tensor in (split.x, split.y)),
         "device": device,
     }

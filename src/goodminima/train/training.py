@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from goodminima.core.isolation import isolated_rng
 from goodminima.core.progress import Callback, Progress
 from goodminima.core.streams import stream
 from goodminima.tasks.task import Examples, Task
@@ -106,8 +107,7 @@ class Training:
         Yields:
             None.
         """
-        with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
-            torch.manual_seed(int(stream(self._seed, _RANDOM).integers(2**63)))
+        with isolated_rng(int(stream(self._seed, _RANDOM).integers(2**63)), device=self._device):
             yield
 
     def epoch(self, callback: Callback | None) -> None:
@@ -235,6 +235,7 @@ def loss_and_accuracy(net: nn.Module, examples: Examples) -> tuple[float, float]
     return loss / len(examples), right / len(examples)
 
 
+@isolated_rng()
 @torch.no_grad()
 def _takes_channels_last(net: nn.Module, x: Tensor) -> bool:
     """Whether a net has convolutions of images, and nothing in it that wants other memory, such as `view`."""

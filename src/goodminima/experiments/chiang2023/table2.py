@@ -2,8 +2,8 @@
 
 from goodminima.experiments.chiang2023.two_class import (
     LABELS,
+    BlockTraining,
     Method,
-    Training,
     TwoClassScale,
     run_two_class,
     two_class_cell,
@@ -57,7 +57,7 @@ TABLE2 = Experiment(
             cells=_rows(2, 4),
             settings=TwoClassScale(
                 num_solutions=1, keep=4, budget=100_000, lenet_lr=1e-3,
-                sgd=Training(members=64, member_images=4096), linear=Training(members=256, member_images=16_384),
+                sgd=BlockTraining(members=64, member_images=4096), linear=BlockTraining(members=256, member_images=16_384),
                 lowest_loss={"gc": {2: 0.4, 4: 0.5}, "sgd": {2: 0.4, 4: 0.5}, "linear": {2: 0.4, 4: 0.5}},
             ),
         ),
@@ -65,7 +65,7 @@ TABLE2 = Experiment(
             replicates=40,
             settings=TwoClassScale(
                 num_solutions=1, keep=4, budget=8_000_000, lenet_lr=1e-3,
-                sgd=Training(members=256, member_images=128_000), linear=Training(members=1024, member_images=800_000),
+                sgd=BlockTraining(members=256, member_images=128_000), linear=BlockTraining(members=1024, member_images=800_000),
                 lowest_loss={"gc": {16: 0.4, 32: 0.5}, "sgd": {16: 0.4, 32: 0.5}},
             ),
         ),
@@ -73,7 +73,7 @@ TABLE2 = Experiment(
             replicates=175,
             settings=TwoClassScale(
                 num_solutions=10, keep=10, budget=10_000_000_000, lenet_lr=1e-3,
-                sgd=Training(members=1500, member_images=10**7), linear=Training(members=2500, member_images=10**8),
+                sgd=BlockTraining(members=1500, member_images=10**7), linear=BlockTraining(members=2500, member_images=10**8),
             ),
         ),
     },

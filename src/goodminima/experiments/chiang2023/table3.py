@@ -2,8 +2,8 @@
 
 from goodminima.experiments.chiang2023.two_class import (
     LABELS,
+    BlockTraining,
     Method,
-    Training,
     TwoClassScale,
     run_two_class,
     two_class_cell,
@@ -51,7 +51,7 @@ TABLE3 = Experiment(
             cells=_rows(2, 4),
             settings=TwoClassScale(
                 num_solutions=1, keep=4, budget=20_000, lenet_lr=1e-4,
-                sgd=Training(members=64, member_images=1024),
+                sgd=BlockTraining(members=64, member_images=1024),
             ),
         ),
         "laptop": Scale(
@@ -59,14 +59,14 @@ TABLE3 = Experiment(
             cells=_rows(2, 4, 8),
             settings=TwoClassScale(
                 num_solutions=1, keep=4, budget=5_000_000, lenet_lr=1e-4,
-                sgd=Training(members=64, member_images=25_600),
+                sgd=BlockTraining(members=64, member_images=25_600),
             ),
         ),
         "paper": Scale(
             replicates=75,
             settings=TwoClassScale(
                 num_solutions=1, keep=1, budget=10_000_000_000, lenet_lr=1e-4,
-                sgd=Training(members=500, member_images=10**7),
+                sgd=BlockTraining(members=500, member_images=10**7),
             ),
         ),
     },

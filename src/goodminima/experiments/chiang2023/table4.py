@@ -65,7 +65,7 @@ class TenClassCell(Settings):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Candidates(Settings):
+class CandidateBudgets(Settings):
     """The most parameter vectors that a search tries, halved early or not.
 
     Args:
@@ -94,7 +94,7 @@ class TenClassScale(Settings):
     """
 
     width: Positive
-    candidates: Candidates
+    candidates: CandidateBudgets
     members: Count
     epochs: Count
 
@@ -201,12 +201,14 @@ def _scales(laptop: Scale) -> Mapping[str, Scale]:
         replicates=2,
         cells=(*_named(100, method="sgd"), *_named(100, method="pattern")),
         settings=TenClassScale(
-            width=0.5, candidates=Candidates(pattern=2_000_000, greedy=10_000), members=8, epochs=400
+            width=0.5, candidates=CandidateBudgets(pattern=2_000_000, greedy=10_000), members=8, epochs=400
         ),
     )
     paper = Scale(
         replicates=100,
-        settings=TenClassScale(width=1.0, candidates=Candidates(pattern=10**9, greedy=10**8), members=16, epochs=400),
+        settings=TenClassScale(
+            width=1.0, candidates=CandidateBudgets(pattern=10**9, greedy=10**8), members=16, epochs=400
+        ),
     )
     return {"smoke": smoke, "laptop": laptop, "paper": paper}
 
@@ -220,7 +222,7 @@ def _laptop(
         cells=tuple(cell.name for cell in cells if cell.name not in left_out),
         replicates_of={**dict.fromkeys(_named(*_COUNTS, method="sgd"), sgd), **longest},
         settings=TenClassScale(
-            width=1.0, candidates=Candidates(pattern=20_000_000, greedy=1_000_000), members=16, epochs=400
+            width=1.0, candidates=CandidateBudgets(pattern=20_000_000, greedy=1_000_000), members=16, epochs=400
         ),
     )
 

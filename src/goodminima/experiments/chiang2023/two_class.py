@@ -42,7 +42,7 @@ class TwoClassCell(Settings):
     """What a row sets.
 
     Args:
-        samples: Training images.
+        samples: BlockTraining images.
         net: Which net, as the row is labelled.
         optimizer: What finds minima, likewise.
         method: One of `METHODS`, which says both.
@@ -74,7 +74,7 @@ class TwoClassCell(Settings):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Training(Settings):
+class BlockTraining(Settings):
     """How many nets are trained into the bins.
 
     Args:
@@ -110,8 +110,8 @@ class TwoClassScale(Settings):
     sphere_budget: Count | None = None
     lowest_loss: Mapping[Method, Mapping[Count, Positive]] = field(default_factory=dict)
     lenet_lr: Positive | None = None
-    sgd: Training | None = None
-    linear: Training | None = None
+    sgd: BlockTraining | None = None
+    linear: BlockTraining | None = None
     splitting: Splitting | None = None
 
     def check_cell(self, cell: TwoClassCell) -> None:
@@ -140,7 +140,7 @@ def two_class_cell(
     """The cell of one row: `n=4/gc`, say.
 
     Args:
-        num_samples: Training images.
+        num_samples: BlockTraining images.
         method: One of `METHODS`.
         accept: The loss bins, neighbours from the lowest up: the row's measures.
         printed: The paper's values by bin.
@@ -261,7 +261,7 @@ def _train(
     net: nn.Module,
     sgd: SGDConfig,
     start: Cube | FanOut,
-    training: Training,
+    training: BlockTraining,
 ) -> _Minima:
     scale = context.scale_settings
     found = train_into_bins(

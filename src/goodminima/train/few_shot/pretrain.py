@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from goodminima.core.isolation import isolated_rng
 from goodminima.core.progress import Callback, Progress
+from goodminima.population.private_copies import private_copy
 from goodminima.tasks.image_data import ImageData
 from goodminima.train.batches import Batches
 from goodminima.train.few_shot.shards import Shards
@@ -34,6 +36,7 @@ class Pretrained(Generic[N]):
     accuracy: Float[Tensor, "epochs"]
 
 
+@isolated_rng()
 def pretrain(
     make: Callable[[int], N],
     images: ImageData,
@@ -107,9 +110,8 @@ def _check(recipe: Recipe, shards: int) -> None:
 
 
 def _initialised(make: Callable[[int], N], num_classes: int, seed: int) -> N:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**63)
-        return make(num_classes)
+    with isolated_rng(seed % 2**63):
+        return private_copy(make(num_classes))  # whoever handed out a net of his own keeps it
 
 
 def _all_of(batches: Batches, epochs: int) -> Iterator[tuple[int, Int[Tensor, "B"] | slice, UInt8[Tensor, "B C H W"]]]:

@@ -79,7 +79,7 @@ class Shards:
             raise ValueError(f"Shards: a batch of {len(x)} cannot be cut into {len(self.replicas)} equal parts")
         parts = zip(self.replicas, x.chunk(len(self.replicas)), y.chunk(len(self.replicas)), strict=True)
         share = _mean(list(self._threads.map(lambda part: _share(*part), parts)))
-        for parameter, gradient in zip(self.net.parameters(), share.gradient, strict=True):
+        for parameter, gradient in zip(_trained(self.net), share.gradient, strict=True):
             # Laid out as the parameter is: a fused optimizer takes that for granted, and errs in silence otherwise.
             parameter.grad = torch.empty_like(parameter, requires_grad=False).copy_(gradient)
         return share
@@ -91,10 +91,15 @@ class Shards:
             buffer.copy_(torch.stack(shards).double().mean(0))
 
 
+def _trained(net: nn.Module) -> list[nn.Parameter]:
+    """The parameters that are not frozen."""
+    return [parameter for parameter in net.parameters() if parameter.requires_grad]
+
+
 def _share(replica: nn.Module, x: Tensor, y: Tensor) -> Share:
     logits = replica(x)
     loss = F.cross_entropy(logits, y)
-    gradient = torch.autograd.grad(loss, list(replica.parameters()))
+    gradient = torch.autograd.grad(loss, _trained(replica))
     return Share(gradient, float(loss.detach()), int((logits.detach().argmax(1) == y).sum()))
 
 

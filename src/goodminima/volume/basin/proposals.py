@@ -8,7 +8,6 @@ density of the mixture: no weight exceeds n_rays / n_even, so that a bad guess o
 Reference: Tyler 1987 (the density); Hesterberg 1995 (defensive mixtures).
 """
 
-import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import final
@@ -20,7 +19,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
 from goodminima.core import generator
+from goodminima.core.isolation import isolated_rng
 from goodminima.population.parameters import slots
+from goodminima.population.private_copies import private_copy
 from goodminima.tasks.task import Examples
 from goodminima.volume.basin.coordinates import Coordinates
 
@@ -185,6 +186,7 @@ class LowRank(AbstractProposal):
             raise ValueError("LowRank.factor must be finite")
 
     @classmethod
+    @isolated_rng()
     def of_logits(cls, net: nn.Module, batch: Examples, *, damping: float = 0.01, uniform_every: int = 10) -> "LowRank":
         """J'J / N of a net's logits, each example's mean logit taken off, which no loss sees; k = N C.
 
@@ -202,7 +204,7 @@ class LowRank(AbstractProposal):
 
         Cost: N C backward passes.
         """
-        net = copy.deepcopy(net).eval()
+        net = private_copy(net).eval()
         places = slots(net)
         theta = torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
 
