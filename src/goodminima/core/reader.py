@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from goodminima.core.bytecode import modules_imported, names_read, text_of_code
 from goodminima.core.checkpoint import digest
-from goodminima.train.bytecode import modules_imported, names_read, text_of_code
-from goodminima.train.installed import package_of
-from goodminima.train.introspection import (
+from goodminima.core.installed import package_of
+from goodminima.core.introspection import (
     KNOWN_ONLY_WHEN_RUN,
     ORDINARY_BUILTIN,
     UNDEFINED,

@@ -25,7 +25,7 @@ Net = Literal["MLP", "LeNet"]
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class LabelsCell(Settings):
+class RandomLabelsCell(Settings):
     """What a row sets.
 
     Args:
@@ -49,7 +49,7 @@ class LabelsScale(Settings):
     max_epochs: Count
 
 
-def _run(cell: Cell[LabelsCell], context: Context[LabelsScale]) -> Outcome:
+def _run(cell: Cell[RandomLabelsCell], context: Context[LabelsScale]) -> Outcome:
     """The same start and order of batches with both kinds of labels, each until every training image is right."""
     scale = context.scale_settings
     assert context.data is not None
@@ -117,10 +117,10 @@ def _lenet(task: Task) -> nn.Module:
 _NETS: dict[Net, Callable[[Task], nn.Module]] = {"MLP": _mlp, "LeNet": _lenet}
 
 
-def _cell(net: Net) -> Cell[LabelsCell]:
+def _cell(net: Net) -> Cell[RandomLabelsCell]:
     return Cell(
         name=net.lower(),
-        settings=LabelsCell(net=net),
+        settings=RandomLabelsCell(net=net),
         measures=(
             "epochs, true", "epochs, random", "test accuracy, true", "fits", "test accuracy, random", "slow-down",
         ),

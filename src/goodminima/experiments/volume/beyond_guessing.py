@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from goodminima.experiments.chiang2023.two_class import (
-    Training,
+    BlockTraining,
     TwoClassCell,
     TwoClassScale,
     image_task,
@@ -39,7 +39,7 @@ class VolumeCell(Settings):
     """What a row sets whose volume is found; a row of trained nets sets what one of Table 2 does.
 
     Args:
-        samples: Training images.
+        samples: BlockTraining images.
         optimizer: The method, as the row is labelled.
         method: How the volume is found.
         edges: Of the loss bins that draws are sorted into, from the lowest up, nats; None for no bins.
@@ -148,7 +148,7 @@ BEYOND_GUESSING = Experiment(
             settings=VolumeScale(
                 budget=10_000_000, keep=64, splitting=Splitting(particles=256, sweeps=6, repeats=5),
                 training=TwoClassScale(
-                    num_solutions=20, keep=64, lenet_lr=1e-3, sgd=Training(members=128, member_images=128_000)
+                    num_solutions=20, keep=64, lenet_lr=1e-3, sgd=BlockTraining(members=128, member_images=128_000)
                 ),
             ),
         ),
@@ -157,7 +157,7 @@ BEYOND_GUESSING = Experiment(
             settings=VolumeScale(
                 budget=1_000_000_000, keep=256, splitting=Splitting(particles=1024, sweeps=12, repeats=5),
                 training=TwoClassScale(
-                    num_solutions=100, keep=256, lenet_lr=1e-3, sgd=Training(members=256, member_images=10**6)
+                    num_solutions=100, keep=256, lenet_lr=1e-3, sgd=BlockTraining(members=256, member_images=10**6)
                 ),
             ),
         ),
