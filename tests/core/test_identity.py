@@ -450,6 +450,22 @@ def test_an_identity_stands_for_what_cannot_be_read() -> None:
     assert text_of(function) != first
 
 
+def test_a_partial_function_may_have_an_identity() -> None:
+    def locked(lock: object, beta: float) -> float:
+        return beta
+
+    small, large = (partial(locked, threading.Lock(), beta=beta) for beta in (0.1, 0.9))
+    with pytest.raises(ValueError, match="cannot be told from others"):
+        text_of(small)
+    small.identity = large.identity = "locked v1"
+    assert text_of(small) != text_of(large)
+    assert text_of(small) == text_of(small)
+
+
+def test_methods_that_are_called_like_builtins_are_read() -> None:
+    assert text_of(nn.Module.eval) == "torch.nn.modules.module.Module.eval"
+
+
 def test_an_identity_of_a_function_stands_for_its_code_but_not_for_its_numbers() -> None:
     def named(source: str, **names: Any) -> Any:
         function = made(source, **names)

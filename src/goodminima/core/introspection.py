@@ -32,9 +32,9 @@ def module_of(function: types.FunctionType) -> str:
 
 def without_checkers(function: Any) -> Any:
     """A function without what checks the types and shapes of its arguments."""
-    while module_of(function).partition(".")[0] in _CHECKERS and isinstance(
-        inner := getattr(function, "__wrapped__", None), types.FunctionType
-    ):
+    while module_of(function).partition(".")[0] in _CHECKERS and "identity" not in vars(function):
+        if not isinstance(inner := getattr(function, "__wrapped__", None), types.FunctionType):
+            break
         function = inner
     return function
 
@@ -65,7 +65,7 @@ def resolved(function: types.FunctionType, chain: tuple[str, ...]) -> tuple[str,
     scope, (root, *rest) = function.__globals__, chain
     builtins = scope.get("__builtins__", {})
     inherited = vars(builtins) if isinstance(builtins, types.ModuleType) else builtins
-    if root not in scope and root in inherited and root not in KNOWN_ONLY_WHEN_RUN:
+    if root == "__name__" or (root not in scope and root in inherited and root not in KNOWN_ONLY_WHEN_RUN):
         return root, ORDINARY_BUILTIN
     value, dotted = scope.get(root, inherited.get(root, UNDEFINED)), root
     for attribute in rest:

@@ -210,20 +210,21 @@ class Reader:
     # Code.
 
     def _partial(self, value: functools.partial) -> str:
-        named = self._at_all(sorted(value.keywords.items()))
-        return f"partial({', '.join([*map(self.text, (value.func, *value.args)), *named])})"
+        identity = _identity_in(vars(value))
+        with self._forgiven(bool(identity)):
+            parts = [*map(self.text, (value.func, *value.args)), *self._at_all(sorted(value.keywords.items()))]
+        return f"partial({', '.join([identity, *parts] if identity else parts)})"
 
     def _function(self, function: types.FunctionType) -> str:
         package = package_of(module_of(function))
-        if package == "" and function.__name__ in KNOWN_ONLY_WHEN_RUN:
+        if package == "" and function.__qualname__ in KNOWN_ONLY_WHEN_RUN:
             return self._refused(None, f"{''.join(self._path)} reads or runs what is not written in the code")
         if package is None or _identity_in(vars(function)):
             return self._described_later(function, name_of(function), self._code)
         name = f"{module_of(function)}.{function.__code__.co_qualname}{f'@{package}' if package else ''}"
-        if (
-            not function.__closure__
-        ):  # what is installed does not change but for its version, and for what it closes over
+        if not function.__closure__:
             return name
+        # What is installed is always the same in one version, but not what it was made to close over.
         return self._described_later(function, name, lambda each: ", ".join(self._at_all(closure_of(each), " > ")))
 
     def _code(self, function: types.FunctionType) -> str:
@@ -255,7 +256,7 @@ class Reader:
         if not (owner is None or isinstance(owner, types.ModuleType)):
             return f"{self.text(owner)}.{value.__name__}"
         module = value.__module__ or getattr(owner, "__name__", "")
-        if package_of(module) == "" and value.__name__ in KNOWN_ONLY_WHEN_RUN:
+        if package_of(module) == "" and value.__qualname__ in KNOWN_ONLY_WHEN_RUN:
             self._refused(None, f"{''.join(self._path)} reads or runs what is not written in the code")
         return f"{module}.{value.__qualname__}{self._version_of(module)}"
 
