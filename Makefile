@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 NATIVE := $(shell find src/goodminima/population/native -name '*.cpp' -o -name '*.h' -o -name '*.inl')
 
-.PHONY: install demo test test-all lint types sanitize bench clean
+.PHONY: install demo test test-all pytest lint types sanitize bench clean
 
 install: $(STAMP)
 
@@ -19,11 +19,16 @@ demo: install
 	$(BIN)/goodminima run chiang2023/table2 --scale smoke --data digits --store sqlite:///demo/goodminima.db
 	$(BIN)/goodminima report --store sqlite:///demo/goodminima.db --out demo/report
 
-test: install lint types
-	$(BIN)/python -m pytest
+# On all cores; a worker that has nothing left takes over what another one has not begun.
+PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 
-test-all: install lint types
-	$(BIN)/python -m pytest -m ''
+test: lint types pytest
+
+test-all: lint types
+	$(PYTEST) -m ''
+
+pytest: install
+	$(PYTEST)
 
 lint: install
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from scipy.stats import fisher_exact
 
+from goodminima.core.progress import Progress
 from goodminima.nets import LeNet
 from goodminima.search import Fits, guess_and_check
 from goodminima.tasks import few_shot, load_images
@@ -32,7 +33,8 @@ def main() -> None:
     task = few_shot(load_images(arguments.data), num_samples=4, num_classes=2, seed=0)
     tenths, memory = [0] * 10, []
 
-    def callback(guesses: int, hits: tuple[int, ...]) -> None:
+    def callback(progress: Progress) -> None:
+        guesses, hits = int(progress.effort), progress.detail
         tenth = min(9, (guesses - 1) * 10 // arguments.guesses)
         tenths[tenth] = hits[0] - sum(tenths[:tenth])
         if len(memory) <= tenth:
@@ -50,7 +52,8 @@ def main() -> None:
         f"{found.guesses:,} guesses in {seconds:,.0f} s, {found.guesses / seconds:,.0f} a second; {found.count().log_volume()}"
     )
     print(f"hits by tenth: {', '.join(f'{hits:,}' for hits in tenths)}")
-    print(f"first against last tenth: p = {fisher_exact(table).pvalue:.3f} (Fisher's exact test)")
+    _, p_value = fisher_exact(table)
+    print(f"first against last tenth: p = {p_value:.3f} (Fisher's exact test)")
     print(f"memory after the first tenth {memory[1]:.1f} MB, at the end {resident_megabytes():.1f} MB")
 
 

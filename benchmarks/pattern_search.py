@@ -62,7 +62,8 @@ def measure(data: str, sizes: tuple[int, ...], replicates: int) -> Iterator[Reco
         seconds, candidates, steps, accuracies, full = [], [], [], [], math.inf
         for seed in range(replicates):
             task = few_shot(images, num_samples=n, num_classes=_CLASSES, seed=seed)
-            net = LeNet(width=1.0, in_shape=tuple(task.train.x.shape[1:]), num_classes=_CLASSES)
+            channels, height, width = task.train.x.shape[1:]
+            net = LeNet(width=1.0, in_shape=(channels, height, width), num_classes=_CLASSES)
             full = min(full, full_evaluation_seconds(net, task))
             begin = time.process_time()
             found = pattern_search(net, task, seed=seed)

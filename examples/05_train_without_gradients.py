@@ -14,7 +14,6 @@ print(f"{found.status}: {found.candidates:,} candidates, {found.steps:,} accepte
 model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))  # any model and any loss; nothing here is ours
 points = gm.wedge(seed=0).train
 optimizer = gm.PatternSearch(model.parameters(), radius=1.0)
-for _ in range(200):
-    loss = optimizer.step(lambda: F.cross_entropy(model(points.x), points.y))
+losses = [optimizer.step(lambda: F.cross_entropy(model(points.x), points.y)) for _ in range(200)]
 right = (model(points.x).argmax(1) == points.y).double().mean()
-print(f"the optimizer's loss {torch.as_tensor(loss).item():.3f}, {right:.0%} of the wedge right")
+print(f"the optimizer's loss {torch.as_tensor(losses[-1]).item():.3f}, {right:.0%} of the wedge right")

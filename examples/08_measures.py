@@ -12,9 +12,9 @@ task = gm.few_shot(images, num_samples=100, num_classes=10, seed=0)
 torch.manual_seed(0)
 start = gm.SmallConv(in_shape=(1, 28, 28))
 
-for name, options in (("plain", {}), ("with momentum and weight decay", {"momentum": 0.9, "weight_decay": 0.02})):
+for name, momentum, decay in (("plain", 0.0, 0.0), ("with momentum and weight decay", 0.9, 0.02)):
     net = copy.deepcopy(start)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.02, **options)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.02, momentum=momentum, weight_decay=decay)
     for rows in (torch.randperm(100)[:32] for _ in range(200)):
         optimizer.zero_grad()
         F.cross_entropy(net(task.train.x[rows]), task.train.y[rows]).backward()

@@ -214,7 +214,7 @@ def test_threads_change_no_volume() -> None:
 
 def test_a_net_that_cannot_be_copied_is_refused_in_one_line(verb: Verb) -> None:
     net = NETS["GELU"]()
-    net.lock = Lock()
+    setattr(net, "lock", Lock())  # noqa: B010 - what modules hold is typed
     for options in _options_of(verb) if verb.calls_net else ():
         with untouched(net), pytest.raises(ValueError, match=r"^\w+ cannot be copied, and a net is .*__deepcopy__$"):
             verb.call(net, **options)

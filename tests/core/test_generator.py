@@ -10,7 +10,7 @@ import plain_generator
 from goodminima.core.generator import next_word, normal, stream_state, uniform
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**64 - 1),
     indices=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=35),
@@ -43,7 +43,7 @@ def test_neighbouring_guesses_and_seeds_are_uncorrelated() -> None:
         assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 5 / np.sqrt(a.size)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**64 - 1), index=st.integers(0, 2**63 - 1), size=st.integers(1, 150),
 )  # fmt: skip

@@ -16,7 +16,7 @@ def _coverage(p: float, n: int) -> float:
     for hits in range(int(first), int(last) + 1):
         volume = Count(hits, n).log_volume(0.95)
         if volume.low <= math.log(p) <= volume.high:
-            covered += stats.binom.pmf(hits, n, p)
+            covered += float(stats.binom.pmf(hits, n, p))
     return covered
 
 

@@ -25,7 +25,7 @@ def plain_order(size: int, seed: int, stream: int, restarts: frozenset[int]):
         i = (i + 1) % size
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     size=st.integers(1, 40),
     seed=st.integers(0, 2**64 - 1),

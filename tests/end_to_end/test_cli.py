@@ -1,4 +1,7 @@
-"""The command line as a person meets it: in a process of its own."""
+"""The command line as a person meets it: in a process of its own, but where only its words count.
+
+A process takes seconds to import what it needs; so mistakes, and commands that show what a run stored, are given to `main`.
+"""
 
 import json
 import os
@@ -7,14 +10,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-TOYS = str(Path(__file__).parent.parent / "run")
+from goodminima.cli import main
+from processes import environment, output_of
+
 TOY = "toy_experiment:TOY"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [TOYS, os.environ.get("PYTHONPATH")]))}
 
 
 def _hear_ctrl_c() -> None:
@@ -26,7 +31,7 @@ def start(*words: str, folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "goodminima", *words]
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        command, cwd=folder, env=ENVIRONMENT, text=True, stdout=pipe, stderr=pipe, start_new_session=True,
+        command, cwd=folder, env=environment(), text=True, stdout=pipe, stderr=pipe, start_new_session=True,
         preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - no thread of ours holds a lock here
     )  # fmt: skip
 
@@ -47,9 +52,30 @@ def on_small_disk(room: int, *words: str, folder: Path) -> tuple[int, str, str]:
         "main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], check=False, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True
+        [sys.executable, "-c", code], check=False, cwd=folder, env=environment(), text=True, capture_output=True
     )
     return done.returncode, done.stdout, done.stderr
+
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """As `goodminima` in the folder of the test, but in this process."""
+
+    def command(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["goodminima", *words])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
 
 
 def stored(folder: Path) -> int:
@@ -79,9 +105,9 @@ def test_help_is_quick_and_gives_an_example(words: list[str]):
         "try: main()\n"
         f"finally: print('LOADED', *(name for name in {heavy} if name in sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "For example: goodminima" in done.stdout
-    assert done.stdout.splitlines()[-1].strip() == "LOADED"
+    out = output_of(code)
+    assert "For example: goodminima" in out
+    assert out.splitlines()[-1].strip() == "LOADED"
 
 
 def test_a_run_ends_with_the_table_and_where_the_store_is(tmp_path: Path):
@@ -95,22 +121,22 @@ def test_a_run_ends_with_the_table_and_where_the_store_is(tmp_path: Path):
     assert err == "9 of 9 replicates are in the store already: skipped\n"
 
 
-def test_show_and_list_give_records(tmp_path: Path):
-    goodminima("run", TOY, "--scale", "smoke", "--workers", "1", folder=tmp_path)
-    code, out, _ = goodminima("show", TOY, "--json", folder=tmp_path)
+def test_show_and_list_give_records(here: Command):
+    here("run", TOY, "--scale", "smoke", "--workers", "1")
+    code, out, _ = here("show", TOY, "--json")
     records = json.loads(out)
     assert code == 0
     assert [record["measure"] for record in records] == ["low", "high"] * 3
     assert all(record["replicates"] == 3 for record in records)
-    code, out, _ = goodminima("list", "--json", folder=tmp_path)
+    code, out, _ = here("list", "--json")
     names = {record["experiment"] for record in json.loads(out)}
     assert code == 0
     assert "chiang2023/table2" in names
 
 
-def test_a_report_is_written(tmp_path: Path):
-    goodminima("run", TOY, "--scale", "smoke", "--workers", "1", "--store", "some/where.db", folder=tmp_path)
-    code, out, _ = goodminima("report", "--store", "some/where.db", "--out", "here", folder=tmp_path)
+def test_a_report_is_written(tmp_path: Path, here: Command):
+    here("run", TOY, "--scale", "smoke", "--workers", "1", "--store", "some/where.db")
+    code, out, _ = here("report", "--store", "some/where.db", "--out", "here")
     assert (code, out) == (0, "The report is here/README.md\n")
     assert (tmp_path / "here" / "README.md").read_text().count("A toy table") == 1
 
@@ -152,8 +178,8 @@ def test_a_failed_replicate_is_named_in_one_line_and_its_traceback_kept(tmp_path
         (["report"], ["--store", "goodminima.db", "`goodminima run` makes one"]),
     ],
 )
-def test_a_mistake_is_told_in_one_line(tmp_path: Path, words: list[str], parts: list[str]):
-    code, out, err = goodminima(*words, folder=tmp_path)
+def test_a_mistake_is_told_in_one_line(here: Command, words: list[str], parts: list[str]):
+    code, out, err = here(*words)
     assert (code, out) == (2, "")
     assert err.startswith("goodminima: ")
     assert err.count("\n") == 1
@@ -169,7 +195,7 @@ def test_an_unknown_option_is_told_without_a_traceback(tmp_path: Path):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_ctrl_c_says_how_to_go_on_and_keeps_what_finished(tmp_path: Path, workers: str):
+def test_ctrl_c_says_how_to_go_on_and_keeps_what_finished(tmp_path: Path, here: Command, workers: str):
     words = ("run", TOY, "--fresh", "--replicates", "50", "--workers", workers)
     process = start(*words, folder=tmp_path)
     wait_for_more_than(2, folder=tmp_path)
@@ -182,7 +208,7 @@ def test_ctrl_c_says_how_to_go_on_and_keeps_what_finished(tmp_path: Path, worker
         f"To go on: goodminima run {TOY} --replicates 50 --workers {workers}"
     )
     assert "Traceback" not in err
-    code, out, _ = goodminima("show", TOY, folder=tmp_path)
+    code, out, _ = here("show", TOY)
     assert code == 0
     assert "A toy table" in out
 
@@ -220,11 +246,10 @@ def test_all_of_a_paper_shares_no_cell_names(tmp_path: Path):
     assert err == "goodminima: --only n=4/*: names cells of one experiment; name that instead of all of a paper\n"
 
 
-def test_all_of_a_paper_is_shown_together(tmp_path: Path):
+def test_all_of_a_paper_is_shown_together(here: Command):
     for name in ("figure1", "figure2"):
-        words = ("--scale", "smoke", "--replicates", "1", "--workers", "1")
-        assert goodminima("run", f"chiang2023/{name}", *words, folder=tmp_path)[0] == 0
-    code, out, _ = goodminima("show", "chiang2023/all", folder=tmp_path)
+        assert here("run", f"chiang2023/{name}", "--scale", "smoke", "--replicates", "1", "--workers", "1")[0] == 0
+    code, out, _ = here("show", "chiang2023/all")
     assert code == 0
     assert out.index("chiang2023/figure1") < out.index("chiang2023/figure2")
 
@@ -274,13 +299,13 @@ def test_a_report_for_which_there_is_no_room_is_told_in_one_line(tmp_path: Path)
 def test_output_that_cannot_be_written_is_told_in_one_line_and_ends_no_run(tmp_path: Path):
     command = f"{sys.executable} -m goodminima run {TOY} --scale smoke --workers 1 >&- 2>/dev/full"
     for _ in range(2):  # the second one tells what it skips
-        subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, env=ENVIRONMENT, check=True)
+        subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, env=environment(), check=True)
     assert stored(tmp_path) == 9
     for words in (["show", TOY], ["version"]):  # more than a buffer holds, and less
         command = [sys.executable, "-m", "goodminima", *words]
         with open("/dev/full", "w") as full:
             done = subprocess.run(
-                command, check=False, cwd=tmp_path, env=ENVIRONMENT, text=True, stdout=full, stderr=subprocess.PIPE
+                command, check=False, cwd=tmp_path, env=environment(), text=True, stdout=full, stderr=subprocess.PIPE
             )
         assert done.stderr == "goodminima: the output cannot be written (No space left on device)\n"
         assert done.returncode == 1

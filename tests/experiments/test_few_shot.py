@@ -80,7 +80,7 @@ def test_the_note_says_how_many_images_a_class_has() -> None:
 def test_the_picture_shows_a_panel_for_each_pattern_search() -> None:
     group = Group(experiment=TABLE5.name, scale="smoke", data="digits", seed=0, device="cpu")
     gains = np.array([2, 4, 6]) / 75
-    stored = {cell.name: () for cell in TABLE5.cells}
+    stored: dict[str, tuple[Replicate, ...]] = {cell.name: () for cell in TABLE5.cells}
     for cell in TABLE5.cells:
         if cell.name in ("1-shot/sgd", "1-shot/pattern"):
             arrays = {"sgd": np.full(3, 0.5)} | ({"accuracy": 0.5 + gains} if cell.name != "1-shot/sgd" else {})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from cells import cell_of
 
 from goodminima.experiments.catalogue import find
 from goodminima.experiments.experiment import Context, Outcome
@@ -26,7 +27,7 @@ def context(entry: str, **changes) -> Context:
 
 def run(entry: str, cell: str, **changes) -> Outcome:
     experiment = find(entry)
-    return experiment.run_cell(next(c for c in experiment.cells if c.name == cell), context(entry, **changes))
+    return experiment.run_cell(cell_of(experiment, cell), context(entry, **changes))
 
 
 @pytest.mark.parametrize("cell", [cell.name for cell in find("huang2020/table1").cells])

@@ -45,11 +45,11 @@ def test_good_and_bad_differ_in_nothing_but_beta_and_both_fit(context: Context) 
     good, bad = (minimum(context, task, beta) for beta in (0.0, 0.5))
     assert good.last.train_accuracy == bad.last.train_accuracy == 1
     assert bad.last.test_accuracy < good.last.test_accuracy - 0.1
-    weights = [fitted.net[0].weight for fitted in (good, bad)]
-    start = images._start(context, task)[0].weight
+    weights = [fitted.net.get_parameter("0.weight") for fitted in (good, bad)]
+    start = images._start(context, task).get_parameter("0.weight")
     assert all(not torch.equal(weight, start) for weight in weights)
     apart, far = (weights[0] - weights[1]).norm(), (weights[0] - start).norm() + (weights[1] - start).norm()
-    other = images._start(replace(context, replicate=1), task)[0].weight
+    other = images._start(replace(context, replicate=1), task).get_parameter("0.weight")
     assert apart < far
     assert apart < (weights[0] - other).norm()  # one start, not two
 

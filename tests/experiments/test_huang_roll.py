@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cells import cell_of
 from scipy.stats import spearmanr
 
 from goodminima.experiments.catalogue import find
-from goodminima.experiments.experiment import Cell, Context
+from goodminima.experiments.experiment import Context
 from goodminima.experiments.huang2020 import roll
 from goodminima.experiments.huang2020.figure5 import CUTOFFS, basin_statistics, spearman_over_runs
 from goodminima.experiments.huang2020.roll import BETAS, clearances, minima, roll_net
@@ -24,10 +25,6 @@ from goodminima.volume import basin_volume
 def context_of(name: str, *, keep: Path | None = None, **settings: int) -> Context:
     smoke = replace(find(name).scales["smoke"].settings, **settings)
     return Context(experiment=name, scale_settings=smoke, replicate=0, seed=0, data=None, trainings=keep)
-
-
-def cell_of(name: str, cell: str) -> Cell:
-    return next(each for each in find(name).cells if each.name == cell)
 
 
 def test_the_net_is_that_of_the_authors_with_a_second_logit() -> None:
@@ -57,7 +54,8 @@ def test_rank_correlation_over_runs_is_spearmans_without_what_is_missing() -> No
     y[3, 2] = np.nan
     there = ~np.isnan(y)
     value, error, low, high = spearman_over_runs(x, y, seed=0)
-    assert value == pytest.approx(spearmanr(x[there], y[there]).statistic)
+    statistic, _ = spearmanr(x[there], y[there])
+    assert value == pytest.approx(statistic)
     assert low < value < high
     assert error == pytest.approx((high - low) / (2 * 1.96), rel=0.2)
 
@@ -96,10 +94,11 @@ def test_figures_share_one_training_a_replicate(tmp_path: Path, monkeypatch: pyt
     for name, cell in (("figure3", "good"), ("figure3", "bad"), ("figure6", "beta=0"), ("figure5", "beta=0")):
         rays = {"rays": 20} if name == "figure5" else {}
         context = context_of(f"huang2020/{name}", keep=tmp_path, steps=40, **rays)
-        outcomes[cell, name] = find(f"huang2020/{name}").run_cell(cell_of(f"huang2020/{name}", cell), context)
+        experiment = find(f"huang2020/{name}")
+        outcomes[cell, name] = experiment.run_cell(cell_of(experiment, cell), context)
     assert trained == [1]
     alone = find("huang2020/figure3").run_cell(
-        cell_of("huang2020/figure3", "good"), context_of("huang2020/figure3", steps=40)
+        cell_of(find("huang2020/figure3"), "good"), context_of("huang2020/figure3", steps=40)
     )
     assert alone.values == outcomes["good", "figure3"].values
     assert trained == [1, 1]
@@ -124,6 +123,6 @@ def test_statistics_of_a_basin_are_those_of_its_rays_and_missing_where_the_minim
 
 
 def test_the_statement_on_closeness_fails_where_minima_are_farther_than_the_norm() -> None:
-    claim = cell_of("huang2020/figure1", "minefield").claims["distance / norm, largest"]
+    claim = cell_of(find("huang2020/figure1"), "minefield").claims["distance / norm, largest"]
     assert not claim.holds(2.0)  # 25 to 32 from iterates of norm 11 to 15: what a prototype found
     assert claim.holds(0.5)

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from goodminima.experiments.liu2020.recipes import MODES, PAPER, PAPER_NETS, black
+from goodminima.experiments.liu2020.recipes import MODES, PAPER, PAPER_NETS, Mode, PaperNet, black
 from goodminima.tasks import Examples, Task, load_images
 from goodminima.train import fit
 
 
 @pytest.mark.parametrize("data", PAPER)
 @pytest.mark.parametrize("mode", MODES)
-def test_a_mode_has_the_heuristics_that_it_is_named_after(data: str, mode: str) -> None:
+def test_a_mode_has_the_heuristics_that_it_is_named_after(data: str, mode: Mode) -> None:
     recipe, decay = PAPER[data].recipe(mode), 1e-4 if data == "cinic10" else 5e-4
     assert (recipe.augment is not None) == ("DA" in mode or mode == "SOTA")
     assert recipe.weight_decay == (decay if "l2" in mode or mode == "SOTA" else 0.0)
@@ -33,7 +33,7 @@ def test_learning_rates_are_those_of_section_2(data: str, epochs: int, falls: in
 
 def test_an_unknown_mode_is_named() -> None:
     with pytest.raises(ValueError, match=r"mode 'DA\+L2': choose from vanilla, .* the nearest is 'DA\+l2'"):
-        PAPER["cifar10"].recipe("DA+L2")
+        PAPER["cifar10"].recipe("DA+L2")  # pyright: ignore[reportArgumentType]
 
 
 def test_black_is_what_a_zero_byte_becomes() -> None:
@@ -44,7 +44,7 @@ def test_black_is_what_a_zero_byte_becomes() -> None:
 
 @pytest.mark.slow  # each is 1 to 8 s
 @pytest.mark.parametrize("name", PAPER_NETS)
-def test_one_step_by_the_papers_recipe(name: str) -> None:
+def test_one_step_by_the_papers_recipe(name: PaperNet) -> None:
     torch.manual_seed(0)
     examples = Examples(torch.randn(4, 3, 32, 32), torch.tensor([0, 3, 5, 9]))
     task = Task(train=examples, test=examples, num_classes=10, name="noise", origin="noise")

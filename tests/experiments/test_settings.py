@@ -15,7 +15,7 @@ import pytest
 
 from goodminima import experiments
 from goodminima.experiments.catalogue import EXPERIMENTS, find
-from goodminima.experiments.chiang2023.two_class import Training, TwoClassCell, TwoClassScale
+from goodminima.experiments.chiang2023.two_class import BlockTraining, TwoClassCell, TwoClassScale
 from goodminima.experiments.experiment import Cell, Experiment, Scale
 from goodminima.experiments.settings import Count, NonNegative, Positive, Probability, Settings, as_json
 from goodminima.population import AbstractPrior, Cube
@@ -100,11 +100,11 @@ def test_a_value_of_another_type_or_out_of_range_is_refused_when_built(name: str
 
 def test_a_misspelt_or_missing_setting_is_a_type_error_and_settings_stay_as_they_are() -> None:
     with pytest.raises(TypeError, match="coutn"):
-        Outer(coutn=1)
+        Outer(coutn=1)  # pyright: ignore[reportCallIssue]
     with pytest.raises(TypeError, match="size"):
-        Inner()
+        Inner()  # pyright: ignore[reportCallIssue]
     with pytest.raises(FrozenInstanceError):
-        Inner(size=1).size = 2
+        Inner(size=1).size = 2  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_nested_settings_are_recorded_by_their_fields_and_other_dataclasses_with_their_type() -> None:
@@ -152,9 +152,9 @@ def test_a_row_label_that_a_cell_does_not_set_is_refused_when_the_experiment_is_
 def test_a_scale_that_lacks_what_a_cells_method_needs_is_refused_when_the_experiment_is_built() -> None:
     lacking = Scale(replicates=1, settings=TwoClassScale(num_solutions=1, keep=1))
     with pytest.raises(ValueError, match=r"scale 'laptop' cannot run cell 'row': .*'gc' needs budget"):
-        toy(scales=toy().scales | {"laptop": lacking})
+        toy(scales={**toy().scales, "laptop": lacking})
     elsewhere = replace(lacking, cells=())
-    assert toy(scales=toy().scales | {"laptop": elsewhere}).cells_at("laptop") == ()
+    assert toy(scales={**toy().scales, "laptop": elsewhere}).cells_at("laptop") == ()
 
 
 @pytest.mark.parametrize(
@@ -307,6 +307,6 @@ def attributes_of(function: Callable[..., Any]) -> set[str]:
 
 
 def test_the_scan_sees_what_is_not_read() -> None:
-    """Of `Training`, both fields; of a class that nobody mentions, none."""
-    assert {"members", "member_images"} <= names_read_of(Training)
+    """Of `BlockTraining`, both fields; of a class that nobody mentions, none."""
+    assert {"members", "member_images"} <= names_read_of(BlockTraining)
     assert names_read_of(Outer) == set()

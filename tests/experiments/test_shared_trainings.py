@@ -1,6 +1,7 @@
 """Trainings that entries share are made once, by whoever comes first, even if that one dies."""
 
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from goodminima.core.checkpoint import OtherTraining
+from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Context
 from goodminima.experiments.settings import Settings
 from goodminima.experiments.shared_trainings import shared_training, try_shared_training
@@ -37,11 +39,11 @@ def trained(file: Path | None, *, log: Path | None = None, pause: float = 0.0, r
     """The training; each of its steps takes `pause` seconds, and is a line in the log."""
     torch.manual_seed(0)
 
-    def callback(seen: int, wanted: int) -> None:
+    def callback(progress: Progress) -> None:
         time.sleep(pause)
         if log is not None:
             with log.open("a") as lines:
-                lines.write(f"{os.getpid()} {seen}\n")
+                lines.write(f"{os.getpid()} {progress.done}\n")
 
     return fit(nn.Linear(2, 2), task(), recipe=recipe, seed=1, checkpoint=file, checkpoint_every=2, callback=callback)
 

@@ -1,16 +1,13 @@
 """Figure 3 and Tables 6 to 8: the proof holds, and what the remarks say of the printed rows is so."""
 
 import pytest
+from cells import cell_of
 
 from goodminima.experiments.catalogue import find
 from goodminima.experiments.chiang2023.table6 import TABLE6
 from goodminima.experiments.chiang2023.table7 import TABLE7
 from goodminima.experiments.chiang2023.table8 import TABLE8
-from goodminima.experiments.experiment import Cell, Context, Experiment, Outcome
-
-
-def cell_of(experiment: Experiment, name: str) -> Cell:
-    return next(cell for cell in experiment.cells if cell.name == name)
+from goodminima.experiments.experiment import Context, Experiment, Outcome
 
 
 def run(experiment: Experiment, name: str) -> Outcome:

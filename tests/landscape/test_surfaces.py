@@ -170,7 +170,7 @@ def test_a_call_cut_short_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.
 
     with pytest.raises(Cut):
         surface(net, batch, steps=5, checkpoint=file, callback=cut)
-    heard: list[int] = []
+    heard: list[float] = []
     again = surface(net, batch, steps=5, checkpoint=file, callback=lambda progress: heard.append(progress.done))
     assert heard == [16, 20, 24, 25]
     np.testing.assert_array_equal(again.loss, whole.loss)

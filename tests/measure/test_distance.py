@@ -20,16 +20,16 @@ def test_distance_is_that_of_the_flat_vectors_in_units_of_the_second() -> None:
 
 def test_running_statistics_are_not_parameters() -> None:
     here, there = lived(Residual()), lived(Residual())
-    there.path[1].running_mean += 3
+    there.get_buffer("path.1.running_mean").add_(3)
     assert relative_distance(here, there) == 0
 
 
 def test_a_tied_weight_is_one_parameter() -> None:
     def tied(value: float) -> nn.Module:
-        net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
-        net[1].weight = net[0].weight
-        net[0].weight.data.fill_(value)
-        return net
+        first, second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+        second.weight = first.weight
+        first.weight.data.fill_(value)
+        return nn.Sequential(first, second)
 
     assert relative_distance(tied(3.0), tied(1.0)) == 2
 

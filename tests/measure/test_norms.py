@@ -17,8 +17,8 @@ BOTH = pytest.mark.parametrize(("order", "biases"), [(1, True), (1, False), (2, 
 
 
 def _arrays(module: nn.Module) -> tuple[np.ndarray, np.ndarray | None]:
-    weight, bias = module.weight, module.bias
-    return weight.detach().double().numpy(), None if bias is None else bias.detach().double().numpy()
+    arrays = {name: parameter.detach().double().numpy() for name, parameter in module.named_parameters()}
+    return arrays["weight"], arrays.get("bias")
 
 
 def _with_norm(layer: nn.Module, norm: nn.Module) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +31,7 @@ def _with_norm(layer: nn.Module, norm: nn.Module) -> tuple[np.ndarray, np.ndarra
 
 def _scale_and_shift(norm: nn.Module) -> tuple[np.ndarray, np.ndarray]:
     gamma, beta = _arrays(norm)
-    mean, var = norm.running_mean.double().numpy(), norm.running_var.double().numpy()
+    mean, var = (norm.get_buffer(f"running_{name}").double().numpy() for name in ("mean", "var"))
     scale = gamma / np.sqrt(var + norm.eps)
     return scale, beta - mean * scale
 
@@ -108,7 +108,7 @@ def test_average_pooling_counts_as_the_convolution_that_it_is(pool: nn.Module, o
 @pytest.mark.parametrize("order", [1, 2])
 def test_functions_count_as_modules_do(order: int) -> None:
     class Written(nn.Module):
-        def __init__(self, conv: nn.Module, head: nn.Module) -> None:
+        def __init__(self, conv: nn.Conv2d, head: nn.Linear) -> None:
             super().__init__()
             self.conv, self.head = conv, head
 
@@ -132,11 +132,11 @@ def test_rescaling_what_relu_and_batch_norm_let_pass_changes_nothing(order: int)
     raw = frobenius_norm(net)
     with torch.no_grad():
         conv.weight *= 10
-        norm.running_mean *= 10
-        norm.running_var *= 100
-        net[4].weight *= 7
-        net[4].bias *= 7
-        net[6].weight /= 7
+        norm.get_buffer("running_mean").mul_(10)
+        norm.get_buffer("running_var").mul_(100)
+        net.get_parameter("4.weight").mul_(7)
+        net.get_parameter("4.bias").mul_(7)
+        net.get_parameter("6.weight").div_(7)
     assert math.isclose(path_norm(net, (1, 3, 3), order=order), before, rel_tol=1e-12)
     assert frobenius_norm(net) > 2 * raw
 

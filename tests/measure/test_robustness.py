@@ -40,7 +40,7 @@ def test_many_linear_classes_with_pixels_kept_in_their_range() -> None:
     net = lived(nn.Sequential(nn.Flatten(), nn.Linear(18, 4))).double()
     batch = _batch(60, 2, 3, 3, classes=4)
     batch = Examples(batch.x.double(), batch.y)
-    weight = net[1].weight.detach()
+    weight = net.get_parameter("1.weight").detach()
     mean, std = (torch.tensor(values, dtype=torch.float64).repeat_interleave(9) for values in (MEAN, STD))
     right = []
     for epsilon in EPSILONS:
@@ -84,7 +84,7 @@ def test_a_net_that_is_very_sure_is_not_robust_for_that() -> None:
     batch = _batch(200, 2, 3, 3, classes=2)
     batch = Examples(batch.x, plain(batch.x).argmax(1))
     sure = nn.Sequential(nn.Flatten(), nn.Linear(18, 2, bias=False))
-    sure[1].weight.data = plain[1].weight.data * 2.0**14
+    sure.get_parameter("1.weight").data = plain.get_parameter("1.weight").data * 2.0**14
     leaf = batch.x.clone().requires_grad_()
     (naive,) = torch.autograd.grad(F.cross_entropy(sure(leaf), batch.y), leaf)
     assert (naive == 0).double().mean() > 0.5

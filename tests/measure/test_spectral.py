@@ -16,6 +16,7 @@ def _matrix(conv: nn.Conv2d, height: int, width: int) -> np.ndarray:
     """The convolution as a matrix from (C, H, W) to (O, h, w), by its definition."""
     weight = conv.weight.detach().double().numpy()
     (stride, _), (padding, _), (dilation, _) = conv.stride, conv.padding, conv.dilation
+    assert not isinstance(padding, str)
     outputs, inputs_of_group, side, _ = weight.shape
     rows, columns = ((n + 2 * padding - dilation * (side - 1) - 1) // stride + 1 for n in (height, width))
     matrix = np.zeros((outputs, rows, columns, conv.in_channels, height, width))
@@ -70,8 +71,10 @@ def test_layers_come_in_the_order_of_their_calls_with_batch_norm_in_them() -> No
     net = lived(Residual())
     found = spectral_norms(net, (1, 4, 4))
     assert [layer.layer for layer in found] == ["path.0", "shortcut.0", "head"]
-    scale = net.shortcut[1].weight / (net.shortcut[1].running_var + net.shortcut[1].eps).sqrt()
-    shortcut = net.shortcut[0].weight.detach() * scale.detach()[:, None, None, None]
+    conv, norm = net.shortcut
+    assert isinstance(norm, nn.BatchNorm2d)
+    scale = norm.weight / (norm.get_buffer("running_var") + norm.eps).sqrt()
+    shortcut = conv.get_parameter("weight").detach() * scale.detach()[:, None, None, None]
     assert math.isclose(found[1].norm, float(shortcut.norm()), rel_tol=1e-6)  # one channel in: strided, 1x1
     assert math.isclose(found[2].norm, np.linalg.norm(net.head.weight.detach().double(), ord=2), rel_tol=1e-12)
     product = found[0].norm * found[1].norm * found[2].norm

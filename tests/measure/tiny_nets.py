@@ -1,10 +1,14 @@
 """Tiny nets whose BatchNorms have a history."""
 
+from typing import TypeVar
+
 import torch
 from torch import nn
 
+Net = TypeVar("Net", bound=nn.Module)
 
-def lived(net: nn.Module, seed: int = 0) -> nn.Module:
+
+def lived(net: Net, seed: int = 0) -> Net:
     """The net with random parameters and running statistics, in training mode."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in net.state_dict().items():

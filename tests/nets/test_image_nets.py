@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from counting import parameter_count
 from torch import nn
 
 from goodminima.nets import VGG13, VGG16, DenseNet40, ResNet18, ResNet50, SmallConv, ThinResNet
@@ -23,19 +24,15 @@ def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
         return make()
 
 
-def _size(net: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in net.parameters())
-
-
 @pytest.mark.parametrize(("make", "size", "features"), BIG)
 def test_size_is_the_published_one_and_the_rest_follows_from_classes_and_channels(
     make: type[nn.Module], size: int, features: int
 ) -> None:
     net = _on_meta(make)
-    assert _size(net) == size
+    assert parameter_count(net) == size
     first = next(net.parameters())  # (outputs, channels, 3, 3)
     other = _on_meta(lambda: make(in_channels=1, num_classes=7))
-    assert _size(other) == size - 3 * (features + 1) - 2 * 9 * len(first)
+    assert parameter_count(other) == size - 3 * (features + 1) - 2 * 9 * len(first)
     assert other(torch.zeros(2, 1, 32, 32, device="meta")).shape == (2, 7)
 
 
@@ -60,7 +57,7 @@ def test_name_counts_the_layers_with_weights(make: type[nn.Module], layers: int)
 )
 def test_small_conv_is_as_stated(in_shape: tuple[int, int, int], num_classes: int, size: int) -> None:
     net = SmallConv(in_shape=in_shape, num_classes=num_classes)
-    assert _size(net) == size
+    assert parameter_count(net) == size
     assert net(torch.zeros(2, *in_shape)).shape == (2, num_classes)
 
 
@@ -74,15 +71,17 @@ def test_a_dense_layer_keeps_what_it_read_in_front() -> None:
 
 def test_a_block_of_a_residual_net_adds_its_input() -> None:
     block = ResNet18()[3].eval()
-    last = list(block.path)[-1]  # the BatchNorm at the end of the path: without its scale the path is nothing
-    nn.init.zeros_(last.weight)
+    last = [*block.get_submodule("path").children()][
+        -1
+    ]  # the BatchNorm at the end of the path: without its scale the path is nothing
+    nn.init.zeros_(last.get_parameter("weight"))
     x = torch.randn(1, 64, 4, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(block(x), x.clamp_min(0))
 
 
 def test_where_a_thin_block_halves_the_image_its_input_is_thinned_and_filled_with_zeros() -> None:
     block = ThinResNet()[6].eval()
-    nn.init.zeros_(list(block.path)[-1].weight)
+    nn.init.zeros_([*block.get_submodule("path").children()][-1].get_parameter("weight"))
     x = torch.randn(2, 16, 6, 8, generator=torch.Generator().manual_seed(0))
     wanted = torch.zeros(2, 32, 3, 4)
     wanted[:, :16] = x[:, :, ::2, ::2].clamp_min(0)

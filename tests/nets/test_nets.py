@@ -2,18 +2,15 @@
 
 import pytest
 import torch
+from counting import parameter_count
 from torch import nn
 
 from goodminima.nets import MLP, LeNet, LinearModel
 from goodminima.population.normalise import norm_unit
 
 
-def _size(net: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in net.parameters())
-
-
 def test_lenet_of_the_paper_has_11074_parameters() -> None:
-    assert _size(LeNet(width=0.5, in_shape=(1, 28, 28), num_classes=2)) == 11_074
+    assert parameter_count(LeNet(width=0.5, in_shape=(1, 28, 28), num_classes=2)) == 11_074
 
 
 @pytest.mark.parametrize("width", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
@@ -25,8 +22,11 @@ def test_lenet_answers_at_every_width_of_table_6(width: float, shape: tuple[int,
 def test_only_the_output_of_an_mlp_has_a_bias() -> None:
     x = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
     net = MLP(in_features=2, hidden=(7, 6))
-    assert _size(net) == 2 * 7 + 7 * 6 + 6 * 2 + 2
-    assert _size(MLP(in_features=2, hidden=(7,), hidden_bias=True)) == _size(MLP(in_features=2, hidden=(7,))) + 7
+    assert parameter_count(net) == 2 * 7 + 7 * 6 + 6 * 2 + 2
+    assert (
+        parameter_count(MLP(in_features=2, hidden=(7,), hidden_bias=True))
+        == parameter_count(MLP(in_features=2, hidden=(7,))) + 7
+    )
     twice = net(2 * x) - net(torch.zeros(1, 2))  # without hidden biases f - f(0) is positively homogeneous
     torch.testing.assert_close(twice, 2 * (net(x) - net(torch.zeros(1, 2))))
 

@@ -4,14 +4,10 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from counting import parameter_count
 
 from goodminima.nets import ResNet12
 from goodminima.nets.resnet12 import DropBlock
-
-
-def _size(net: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in net.parameters())
 
 
 def _expected(widths: tuple[int, ...], channels: int) -> int:
@@ -28,11 +24,13 @@ def test_parameters_are_those_of_the_blocks_and_the_classifier(
     width: float, channels: int, widths: tuple[int, ...]
 ) -> None:
     net = ResNet12(width=width, in_channels=channels, num_classes=7)
-    assert _size(net) == _expected(widths, channels) + 7 * (widths[-1] + 1)
+    assert parameter_count(net) == _expected(widths, channels) + 7 * (widths[-1] + 1)
 
 
 def test_the_full_net_has_twelve_and_a_half_million() -> None:
-    assert _size(ResNet12(num_classes=64)) - _size(ResNet12(num_classes=64).classifier) == 12_424_320
+    assert (
+        parameter_count(ResNet12(num_classes=64)) - parameter_count(ResNet12(num_classes=64).classifier) == 12_424_320
+    )
 
 
 @pytest.mark.parametrize("side", [16, 28, 32, 84])

@@ -1,6 +1,7 @@
 """What the compiled kernel's engines say they can run, and that whoever asks them believes it."""
 
-from typing import get_args
+from functools import partial
+from typing import cast, get_args
 
 import numpy as np
 import pytest
@@ -178,7 +179,7 @@ def test_the_kernel_says_that_it_does_not_know_leaky_relus(engine: StackEngine) 
 def test_leaky_nets_run_in_batched_pytorch_and_search_and_walk_there(path: str) -> None:
     net, task = leaky_net(), small_task()
     theta = Cube().draw(net, seed=0, indices=np.arange(8, dtype=np.uint64))
-    assert "batched" in evaluator_of(net, theta, SHAPE).logits.func.__module__
+    assert "batched" in cast(partial, evaluator_of(net, theta, SHAPE).logits).func.__module__
     assert isinstance(objective_of(net, task.train, theta[0]), TorchObjective)
     assert isinstance(moves_for(net, task, Cube()), BlockMoves)
     assert pattern_search(net, task, seed=1).accuracy == 1.0

@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ class Problem:
         return (own - logits.max(1).values).numpy()
 
     def loss(self, theta: np.ndarray) -> float:
-        norms = [np.linalg.norm(theta[a : a + size].astype(float)) / UNIT for a, size in normed_ranges(self.net)]
+        norms = [float(np.linalg.norm(theta[a : a + size].astype(float))) / UNIT for a, size in normed_ranges(self.net)]
         return float(cross_entropy(self.logits(theta) / math.prod(norms), torch.from_numpy(self.y)))
 
     def contains(self, theta: np.ndarray) -> bool:
@@ -81,7 +82,7 @@ class Problem:
 
     def walk(self, *, sweeps: int, seed: int = 5, stream: int = 2**40 + 1):
         streams = np.array([stream], np.uint64)
-        bounds = {"loss_at_least": self.losses[0], "loss_below": self.losses[1]}
+        bounds: dict[str, Any] = {"loss_at_least": self.losses[0], "loss_below": self.losses[1]}
         return self.walker().walk(self.theta[None], self.above, **bounds, seed=seed, streams=streams, sweeps=sweeps)
 
 
@@ -92,7 +93,7 @@ class Twin:
 
     def __init__(self, problem: Problem, *, seed: int, stream: int) -> None:
         self.problem, self.stream, self.theta = problem, Stream(seed, stream), problem.theta.copy()
-        self.layers = [m for m in problem.net if isinstance(m, nn.Linear | nn.Conv2d)]
+        self.layers: list[Any] = [m for m in problem.net if isinstance(m, nn.Linear | nn.Conv2d)]
         places = iter(slots(problem.net))
         self.slots = [tuple(next(places) for _ in layer.parameters()) for layer in self.layers]
         self.linear_end = isinstance(problem.net[-1], nn.Linear)
@@ -305,6 +306,7 @@ def test_thresholds_between_two_floats_ask_for_the_upper_one() -> None:
         assert (problem.walker().evaluate(walked.theta)[0][:, 0] > above).mean() > (0.9 if above == margin else 0.99)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -124,7 +124,7 @@ def test_batches_of_any_size(instruction_set, images):
 whole = st.integers(1, 3)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_any_shape_ties_included(data):
     """With weights and images of small whole numbers activations are exact, and many of them are equal or 0."""
@@ -138,12 +138,13 @@ def test_any_shape_ties_included(data):
     pool = data.draw(st.sampled_from([nn.MaxPool2d, nn.AvgPool2d]))(window, data.draw(st.tuples(whole, whole)))
     layers = [first, nn.ReLU(), second, *data.draw(st.permutations([pool, nn.ReLU()])), nn.Flatten()]
     features = nn.Sequential(*layers)(torch.zeros(1, channels, height, width)).shape[1]
-    net = nn.Sequential(*layers, nn.Linear(features, data.draw(st.integers(1, 5))))
+    head = nn.Linear(features, data.draw(st.integers(1, 5)))
+    net = nn.Sequential(*layers, head)
     rng, images = np.random.default_rng(data.draw(st.integers(0, 99))), data.draw(st.integers(1, 3))
     theta = rng.integers(-1, 2, (3, num_parameters(net))).astype(np.float32)
     theta[:, slots(net)[-2].start :] *= 1e-2  # logits of order one
     x = rng.integers(-1, 2, (images, channels, height, width)).astype(np.float32)
-    y = rng.integers(0, net[-1].out_features, images)
+    y = rng.integers(0, head.out_features, images)
     expected = torch_gradient(net, theta, x, y)
     np.testing.assert_allclose(gradient(net, theta, x, y), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
@@ -245,6 +246,7 @@ def test_no_members_have_no_gradients(instruction_set):
 # ------------------------------------------------------------------------------------------------------------------ errors
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

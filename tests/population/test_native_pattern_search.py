@@ -252,7 +252,7 @@ def some_problem(draw) -> Problem:
     return Problem(nn.Sequential(*layers), input_shape, n=n, classes=classes, seed=draw(st.integers(0, 2**32)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), best_of=st.sampled_from([1, 1, 4]), proceed=st.booleans())
 def test_any_stack_follows_the_rules(data, best_of, proceed):
     assert_follows_the_rules(some_problem(data.draw), candidates=150, best_of=best_of, proceed=proceed)
@@ -389,6 +389,7 @@ def test_what_is_not_finite_is_never_accepted():
 LINEAR = [("linear", 0, 6, 3, 2)]
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

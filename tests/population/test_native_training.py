@@ -30,7 +30,7 @@ class Problem:
     ):
         rng = np.random.default_rng(seed)
         self.net, self.shape, self.lr, self.momentum = net, shape, lr, momentum
-        self.x = rng.standard_normal((examples, *shape)).astype(np.float32)
+        self.x: np.ndarray = rng.standard_normal((examples, *shape)).astype(np.float32)
         with torch.no_grad():
             classes = net(torch.from_numpy(self.x)).shape[1]
         self.y = np.arange(examples) % classes
@@ -251,6 +251,7 @@ def test_a_long_training_can_be_interrupted():
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

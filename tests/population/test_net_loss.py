@@ -25,8 +25,8 @@ def batch_norm_net() -> nn.Sequential:
         nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.LeakyReLU(0.1, inplace=True), nn.Dropout(0.5), nn.Flatten(),
         nn.Linear(64, 3),
     )  # fmt: skip
-    net[1].running_mean.normal_()
-    net[1].running_var.uniform_(0.5, 2)
+    net.get_buffer("1.running_mean").normal_()
+    net.get_buffer("1.running_var").uniform_(0.5, 2)
     return net
 
 

@@ -28,12 +28,15 @@ class Residual(nn.Module):
 class Doubled(nn.Linear):
     """A subclass that computes something else."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return 2 * super().forward(x)
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(input)
 
 
 def _hooked(layer: nn.Module) -> nn.Module:
-    layer.register_forward_hook(lambda module, inputs, output: 3 * output)
+    def tripled(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+        return 3 * output
+
+    layer.register_forward_hook(tripled)
     return layer
 
 
@@ -64,7 +67,7 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(params=CASES.values(), ids=[*CASES])
 def case(request: pytest.FixtureRequest):
     net, shape, classes = request.param
     generator = torch.Generator().manual_seed(0)

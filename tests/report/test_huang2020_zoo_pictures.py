@@ -1,6 +1,7 @@
 """Bars of the zoo's pictures are what was measured, and the line is the linear model's."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from goodminima.experiments.catalogue import find
@@ -48,7 +49,7 @@ def test_bars_are_the_optimizers_and_the_line_the_linear_model(entry: str, pictu
     assert "linear" not in heights
     assert train[names.index("Adam")].get_height() == 100
     (line,) = [each for each in ax.lines if each.get_linestyle() == "--"]
-    assert list(line.get_ydata()) == [60, 60]
+    assert np.asarray(line.get_ydata()).tolist() == [60, 60]
 
 
 def test_models_of_section_2_are_written_on_their_bars() -> None:

@@ -1,7 +1,6 @@
 import dataclasses
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sql
 from toy_experiment import TOY, WITH_DATA, Pause
 
@@ -10,11 +9,6 @@ from goodminima.run import Group, Store, run
 from goodminima.run.store import replicates
 
 GROUP = Group(experiment="paper/table", scale="laptop", data="", seed=3, device="cpu")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "store.db"))
 
 
 def test_a_report_has_a_page_per_table_and_an_index(store: Store, tmp_path: Path):

@@ -16,6 +16,7 @@ from goodminima.core.progress import Progress
 from goodminima.experiments.experiment import Context, Experiment
 from goodminima.run import Failed, Finished, InlineExecutor, ProcessExecutor, find_experiment
 from goodminima.run.executors import AbstractExecutor, Unit
+from processes import environment
 
 MAKERS: dict[str, Callable[[], AbstractExecutor]] = {
     "inline": InlineExecutor,
@@ -185,9 +186,7 @@ if __name__ == "__main__":
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path):
     script = tmp_path / "spawner.py"
     script.write_text(SPAWNER)
-    path = [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
-    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment())
     assert parent.stdout is not None
     pids = [int(word) for word in parent.stdout.readline().split()]
     assert len(pids) == 2

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from dataclasses import dataclass
 
 from hypothesis import given
@@ -8,6 +6,7 @@ from hypothesis import strategies as st
 from goodminima.experiments.experiment import Cell
 from goodminima.experiments.settings import Count, Settings
 from goodminima.run.provenance import configuration, hash_of, revision, versions
+from processes import output_of
 
 SETTINGS = st.dictionaries(st.text(), st.integers() | st.text() | st.none() | st.lists(st.integers()))
 
@@ -41,8 +40,7 @@ def test_the_settings_of_cell_and_scale_are_part_of_a_configuration():
 
 def test_a_hash_is_the_same_in_every_process():
     code = "from goodminima.run.provenance import hash_of; print(hash_of({'b': [1, 0.1], 'a': None}))"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert other.stdout.strip() == hash_of({"a": None, "b": [1, 0.1]})
+    assert output_of(code).strip() == hash_of({"a": None, "b": [1, 0.1]})
 
 
 def test_a_revision_is_a_commit_or_the_version():

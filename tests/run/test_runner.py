@@ -52,9 +52,9 @@ class Recorder(Observer):
         self.waited.set()
 
 
-def values(store: Store, experiment: Experiment = TOY, **options) -> Mapping[str, list]:
+def values(store: Store, experiment: Experiment = TOY, scale: str = "smoke", **options) -> Mapping[str, list]:
     """All stored values by cell, in replicate order."""
-    report = run(experiment, store=store, **({"scale": "smoke"} | options))
+    report = run(experiment, store=store, scale=scale, **options)
     results = load_results(store, experiment, group=report.group)
     return {cell.name: [outcome.values for outcome in results.outcomes(cell.name)] for cell in results.cells}
 

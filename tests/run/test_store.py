@@ -142,6 +142,7 @@ def test_a_password_is_never_printed() -> None:
 
 def test_a_store_of_an_earlier_version_goes_on(store: Store):
     save(store)
+    assert store.file is not None
     with contextlib.closing(sqlite3.connect(store.file)) as connection, connection:
         connection.execute("ALTER TABLE replicates DROP COLUMN errors")
     again = Store(str(store.file), create=False)

@@ -108,7 +108,7 @@ def test_both_paths_accept_the_same_guesses(monkeypatch: pytest.MonkeyPatch) -> 
     assert _pairs(guess_and_check(LeNet(width=0.5), _images(4), **options)) == _pairs(compiled)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(chunk=st.integers(1, 5000), threads=st.integers(1, 3), num_solutions=st.integers(1, 4))
 def test_where_it_stops_does_not_depend_on_chunks_or_threads(chunk: int, threads: int, num_solutions: int) -> None:
     net, task, accept = MLP(in_features=2, hidden=(6,)), wedge(seed=3, num_train=5), bins((0.6, 0.65, 0.69))

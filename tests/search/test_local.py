@@ -29,12 +29,12 @@ MOVES = {
 }
 
 
-@pytest.fixture(params=OBJECTIVES.values(), ids=OBJECTIVES.keys())
+@pytest.fixture(params=OBJECTIVES.values(), ids=[*OBJECTIVES])
 def objective(request: pytest.FixtureRequest) -> AbstractObjective:
     return request.param
 
 
-@pytest.fixture(params=MOVES.values(), ids=MOVES.keys())
+@pytest.fixture(params=MOVES.values(), ids=[*MOVES])
 def moves(request: pytest.FixtureRequest) -> AbstractPerturbations:
     return request.param
 
@@ -71,7 +71,7 @@ def test_a_step_changes_none_of_its_inputs(objective, moves, best_of: int) -> No
     assert 0 < state.steps < 60
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(widths=st.lists(st.integers(1, 40), min_size=1, max_size=5))
 def test_how_far_it_looks_ahead_decides_nothing(widths: list[int]) -> None:
     for objective in OBJECTIVES.values():

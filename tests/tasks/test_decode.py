@@ -13,7 +13,7 @@ from goodminima.tasks import DataError, ImageData, decode
 
 
 def decoded(**splits: datasets.Dataset) -> ImageData:
-    return decode.decode(datasets.DatasetDict(splits), data="zoo", name="zoo", origin="a test")
+    return decode.decode(datasets.DatasetDict(**splits), data="zoo", name="zoo", origin="a test")
 
 
 def of_images(*images: object) -> datasets.Dataset:

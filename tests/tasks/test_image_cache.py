@@ -11,7 +11,8 @@ from goodminima.tasks import ImageData, image_cache
 from goodminima.tasks.image_cache import read_images, write_images
 
 
-def same(one: ImageData, two: ImageData) -> bool:
+def same(one: ImageData | None, two: ImageData) -> bool:
+    assert one is not None
     tensors = all(torch.equal(getattr(one, key), getattr(two, key)) for key in image_cache._TENSORS)
     return tensors and (one.class_names, one.name, one.origin) == (two.class_names, two.name, two.origin)
 

@@ -47,6 +47,7 @@ def test_a_constant_channel_is_centred() -> None:
         ),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_parts_that_do_not_fit_are_named(part: dict, message: str) -> None:
     images: ImageData = counted_images([2, 2], [1, 1])
     with pytest.raises(DataError, match=message):

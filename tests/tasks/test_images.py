@@ -1,6 +1,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -17,7 +18,7 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     decode = images.decode
 
-    def counting(*args: object, name: str, **kwargs: object) -> ImageData:
+    def counting(*args: Any, name: str, **kwargs: Any) -> ImageData:
         names.append(name)
         return decode(*args, name=name, **kwargs)
 

@@ -97,6 +97,7 @@ def test_both_boundaries_separate_the_slabs(kind) -> None:
         assert torch.equal(x > boundary, examples.y == 0)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_an_unknown_boundary_lists_the_choices() -> None:
     with pytest.raises(ValueError, match="no such boundary: 'round'; there are linear, zig-zag"):
         slab_boundary("round")  # pyright: ignore[reportArgumentType]

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 import datasets
+import datasets.config
+import datasets.exceptions
 import pytest
 
 from goodminima.tasks import KNOWN, DataError, sources

@@ -2,6 +2,7 @@
 
 import builtins
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_the_conic_solver_agrees_with_the_exact_ones(p: float) -> None:
     assert w.value == pytest.approx(found.least_norm, abs=1e-5 * np.abs(w.value).max())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), scale=st.floats(1e-3, 1e3))
 def test_the_margin_scales_with_the_rows_and_forgets_their_order(seed: int, scale: float) -> None:
     z = planted(seed, n=10, d=3).z
@@ -80,7 +81,7 @@ def test_an_exponent_below_one_is_no_norm() -> None:
 def test_a_missing_solver_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
-    def without(name: str, *rest: object, **more: object) -> object:
+    def without(name: str, *rest: Any, **more: Any) -> object:
         if name == "cvxpy":
             raise ModuleNotFoundError(name)
         return real(name, *rest, **more)

@@ -55,7 +55,7 @@ def test_stochastic_descent_is_too_on_one_example_at_a_time() -> None:
 
 def test_slices_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = gradient_descent(DATA.x, DATA.y, alpha=0.3, step=0.02, max_steps=1000)
-    heard: list[int] = []
+    heard: list[float] = []
     monkeypatch.setattr(diagonal_networks, "_SLICE", 64)
     parts = gradient_descent(
         DATA.x, DATA.y, alpha=0.3, step=0.02, max_steps=1000, callback=lambda progress: heard.append(progress.done)

@@ -48,7 +48,7 @@ def test_a_coarse_grid_finds_the_same_as_a_fine_one() -> None:
     assert max_variation_margin(x, y, neurons=16).margin == pytest.approx(max_variation_margin(x, y).margin, rel=1e-8)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6))
 def test_the_largest_response_is_among_the_peaks(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -62,6 +62,7 @@ def test_the_largest_response_is_among_the_peaks(seed: int) -> None:
     assert exact == pytest.approx(grid, abs=np.abs(pulls) @ np.linalg.norm(x, axis=1) * np.pi / 20_000)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_points_that_need_a_bias_or_more_dimensions_are_refused() -> None:
     with pytest.raises(ValueError, match="no network has a positive margin"):
         max_variation_margin(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([1.0, -1.0]))

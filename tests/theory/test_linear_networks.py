@@ -142,6 +142,7 @@ def test_the_weights_of_the_loss_survive_any_size() -> None:
     assert minus_log_loss(q) == softmin(q, p)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_filters_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="as long as the rows, 16, got 8"):
         convolutional(planted_spectrum(0).z, normal_filters(0, depth=2, d=8), times=STEPS)

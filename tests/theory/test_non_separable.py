@@ -18,7 +18,7 @@ from goodminima.theory.non_separable import (
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6))
 def test_the_planted_parts_are_found(seed: int) -> None:
     z, truth = partly_separable(seed, n=16, d=4)

@@ -14,7 +14,7 @@ from goodminima.theory.steepest import NORMS, margin_gaps, norms_apart, others, 
 ENTRIES = st.floats(-10, 10).filter(lambda x: x == 0 or abs(x) > 1e-3)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(g=arrays(float, 4, elements=ENTRIES).filter(np.any), p=st.sampled_from([*NORMS, 1.2, 5.0]))
 def test_a_step_has_unit_norm_and_reaches_the_dual_norm(g: np.ndarray, p: float) -> None:
     v = steepest_path(g[None], p=p, times=np.array([1]), step=1.0)[0]  # one row: the pull is the row itself

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from goodminima.theory.data import planted, teacher
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), d=st.integers(2, 6), spread=st.floats(0.5, 5))
 def test_what_is_planted_holds(seed: int, d: int, spread: float) -> None:
     data = planted(seed, n=12, d=d, spread=spread)

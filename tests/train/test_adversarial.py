@@ -45,7 +45,7 @@ def test_labels_are_uniform_and_have_nothing_to_do_with_the_image() -> None:
     labels = random_labels(colours(), replicas=100, seed=3).train.y.view(100, 30)
     assert stats.chisquare(labels.flatten().bincount(minlength=7).numpy()).pvalue > 1e-4
     by_image = [[int((labels[:, image] == label).sum()) for label in range(7)] for image in range(30)]
-    assert stats.chi2_contingency(by_image).pvalue > 1e-4
+    assert stats.chi2_contingency(by_image).pvalue > 1e-4  # pyright: ignore[reportAttributeAccessIssue] - scipy is not typed
 
 
 def test_black_may_be_what_zero_means() -> None:

@@ -77,7 +77,7 @@ def test_killed_again_and_again_it_ends_in_the_same_weights(name: str, tmp_path:
         assert process.is_alive()
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-    begun: list[int] = []
+    begun: list[float] = []
     resumed = fit(
         tiny_net(),
         digits(),

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def _vector(net: nn.Module) -> Tensor:
     return nn.utils.parameters_to_vector(net.parameters()).detach().clone()
 
 
-def _course(optimizer: Optimizer, closure: Callable[[], Tensor], steps: int) -> list[float]:
+def _course(optimizer: Optimizer, closure: Callable[[], Any], steps: int) -> list[float]:
     return [float(optimizer.step(closure)) for _ in range(steps)]
 
 

@@ -41,6 +41,8 @@ class _Slice:
             facts: dict[str, Any] = json.loads((stored.metadata() or {}).get("slice", "{}"))
             if facts.pop("kind", None) != cls.__name__:
                 raise ValueError(f"{path} holds no {cls.__name__}")
+            # JSON knows no tuples.
+            facts = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
             return cls(**{name: stored.get_tensor(name) for name in stored.keys()}, **facts)  # noqa: SIM118
 
     @property
@@ -118,8 +120,6 @@ class Surface(_Slice):
     def __post_init__(self) -> None:
         if self.loss.shape != (len(self.y), len(self.x)):
             raise ValueError(f"Surface.loss must have shape {(len(self.y), len(self.x))}, got {self.loss.shape}")
-        object.__setattr__(self, "units", tuple(self.units))
-        object.__setattr__(self, "lengths", tuple(self.lengths))
 
     @property
     def area_of_cell(self) -> float:

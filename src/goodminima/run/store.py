@@ -302,7 +302,7 @@ def _in_group(group: Group) -> sql.ColumnElement[bool]:
     return sql.and_(*(replicates.c[name] == getattr(group, name) for name in Group.__dataclass_fields__))
 
 
-def _replicate(row: sql.RowMapping) -> Replicate:
+def _replicate(row: Mapping[Any, Any]) -> Replicate:
     arrays = safetensors.numpy.load(row["arrays"]) if row["arrays"] else {}
     return Replicate(
         identity=Identity(**{name: row[name] for name in IDENTITY}),

@@ -56,7 +56,7 @@ def fitting_step(steepest: float, rho: float) -> float:
     return min(STEP / steepest, LARGEST_MOVE * rho / math.sqrt(steepest))
 
 
-def minus_log_loss(q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch"]:
+def minus_log_loss(q: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch"] | np.float64:
     """-log sum_i exp(-q_i), where the loss itself would underflow.
 
     Args:

@@ -81,7 +81,7 @@ def classification_flow(z: Float[np.ndarray, "n d"], *, alpha: float, levels: Fl
         np.zeros(len(z)),
         method="Radau",
         jac=jacobian,
-        events=[_crossing(margins, alpha**2 * level, ends=level == levels[-1]) for level in levels],
+        events=[_crossing(margins, alpha**2 * level, ends=bool(level == levels[-1])) for level in levels],
         rtol=1e-8,
         atol=1e-10,
     )

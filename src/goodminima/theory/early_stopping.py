@@ -63,7 +63,7 @@ class GaussianPopulation:
         wrong = rng.random(n) < flipped
         return np.sqrt(self.variances) * x * np.where(wrong, -1.0, 1.0)[:, None]
 
-    def error(self, w: Float[np.ndarray, "*batch d"]) -> Float[np.ndarray, "*batch"]:
+    def error(self, w: Float[np.ndarray, "*batch d"]) -> Float[np.ndarray, "*batch"] | np.float64:
         """Probability that sign <x, w> is not the teacher's label, exactly.
 
         With c the correlation of <x, w> and <x, teacher> and m the margin it is 1/2 - T(m, c / sqrt(1 - c^2)) / Phi(-m),

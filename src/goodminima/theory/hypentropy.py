@@ -17,7 +17,7 @@ _ITERATIONS = 200  # about five are taken for each factor of 10 in scale
 _ACCURATE = 1e-9  # largest violation of a constraint, relative to the largest right-hand side
 
 
-def hypentropy(w: Float[np.ndarray, "*batch d"], *, scale: ArrayLike) -> Float[np.ndarray, "*batch"]:
+def hypentropy(w: Float[np.ndarray, "*batch d"], *, scale: ArrayLike) -> Float[np.ndarray, "*batch"] | np.float64:
     """The hypentropy phi_b(w).
 
     Args:

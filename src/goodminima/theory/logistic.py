@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from numba import njit
 from scipy.integrate import solve_ivp
 
@@ -172,7 +172,7 @@ class Asymptote:
         across = self.offset - self.rate * (self.offset @ self.rate) / (self.rate @ self.rate)
         return float(np.linalg.norm(across) / np.linalg.norm(self.rate))
 
-    def at(self, times: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times d"]:
+    def at(self, times: Real[np.ndarray, "times"]) -> Float[np.ndarray, "times d"]:
         """The asymptote without its o(1).
 
         Args:

@@ -55,7 +55,7 @@ def test_everything_that_decides_has_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 def test_progress_is_told() -> None:
-    heard: list[tuple[str, int, int]] = []
+    heard: list[tuple[str, float, float]] = []
     pretrained_features(
         few_digits(),
         THIN,

@@ -91,7 +91,7 @@ def test_a_tie_is_wrong() -> None:
 
 
 def test_an_svm_head_tells_how_far_it_is() -> None:
-    heard: list[int] = []
+    heard: list[float] = []
     svm_heads(X, Y, cost=0.1, seed=0, callback=lambda progress: heard.append(progress.done))
     assert heard == [1, 2, 3, 4, 5, 6]
 

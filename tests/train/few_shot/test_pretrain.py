@@ -84,7 +84,7 @@ def test_an_epoch_sees_no_image_twice_and_moves_each_by_at_most_the_border() -> 
 
 
 def test_whoever_listens_hears_every_step() -> None:
-    heard: list[tuple[int, int]] = []
+    heard: list[tuple[float, float]] = []
     pretrain(
         _thin,
         few_digits(),

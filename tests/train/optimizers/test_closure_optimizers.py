@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def images() -> tuple[Tensor, Tensor]:
     return torch.randn(24, 2, 5, 5, generator=torch.Generator().manual_seed(1)), torch.arange(24) % 3
 
 
-def closure_of(net: nn.Module, optimizer: Optimizer, loss_of: Callable[[], Tensor]) -> Callable[[], Tensor]:
+def closure_of(net: nn.Module, optimizer: Optimizer, loss_of: Callable[[], Tensor]) -> Callable[[], Any]:
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = loss_of()
@@ -50,7 +51,7 @@ def closure_of(net: nn.Module, optimizer: Optimizer, loss_of: Callable[[], Tenso
 
 def course(net: nn.Module, optimizer: Optimizer, loss_of: Callable[[], Tensor], steps: int) -> list[float]:
     closure = closure_of(net, optimizer, loss_of)
-    return [optimizer.step(closure).item() for _ in range(steps)]
+    return [float(optimizer.step(closure)) for _ in range(steps)]
 
 
 def test_a_quadratic_is_minimised(name: str) -> None:
@@ -111,7 +112,7 @@ def test_parameters_keep_storages_of_their_own(name: str) -> None:
 
 def test_parameters_may_lie_in_memory_by_pixel(name: str) -> None:
     x, y = images()
-    plain, by_pixel = conv_net(), conv_net().to(memory_format=torch.channels_last)
+    plain, by_pixel = conv_net(), conv_net().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - PyTorch documents it
     course(plain, MAKERS[name](plain), lambda: F.cross_entropy(plain(x), y), 3)
     course(by_pixel, MAKERS[name](by_pixel), lambda: F.cross_entropy(by_pixel(x), y), 3)
     for ours, theirs in zip(by_pixel.parameters(), plain.parameters(), strict=True):

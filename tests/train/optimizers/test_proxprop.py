@@ -42,8 +42,8 @@ def vector(layer: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in layer.parameters()])
 
 
-def stepped(net: nn.Module, x: Tensor, **options) -> ProxProp:
-    optimizer = ProxProp(net, base="SGD", **({"lr": 1.0} | options))
+def stepped(net: nn.Module, x: Tensor, *, lr: float = 1.0, **options) -> ProxProp:
+    optimizer = ProxProp(net, base="SGD", lr=lr, **options)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -67,7 +67,7 @@ def proximal_point(layer: nn.Module, x: Tensor, *, tau: float, mean: bool) -> Te
     j = torch.cat([jacobian[name].flatten(1) for name in names], 1)
     outputs = layer(x).detach().requires_grad_()
     (gradient,) = torch.autograd.grad(loss_of(outputs), outputs)
-    m = outputs.numel() / layer.weight.shape[0] if mean else 1
+    m = outputs.numel() / names["weight"].shape[0] if mean else 1
     w, weight, anchor = vector(layer), math.sqrt(1 / m), math.sqrt(1 / tau)
     left = torch.cat([weight * j, anchor * torch.eye(len(w), dtype=w.dtype)])
     right = torch.cat([weight * (j @ w - m * gradient.flatten()), anchor * w])

@@ -52,7 +52,7 @@ def test_a_member_does_not_depend_on_its_company() -> None:
 
 
 def test_starts_stay_as_they_were_and_steps_are_told() -> None:
-    heard, theta = list[int](), starts()
+    heard, theta = list[float](), starts()
     poison_together(
         NET,
         TASK.train,

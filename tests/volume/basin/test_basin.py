@@ -183,7 +183,7 @@ def test_every_loss_is_counted() -> None:
 
 
 def test_progress_is_told() -> None:
-    heard: list[int] = []
+    heard: list[float] = []
     basin_volume_of(norm, ORIGIN, cutoff=1.0, num_rays=1100, callback=lambda progress: heard.append(progress.done))
     assert heard == [512, 1024, 1100]
 
@@ -191,7 +191,7 @@ def test_progress_is_told() -> None:
 def linear_net() -> tuple[nn.Module, Examples]:
     net = nn.Sequential(nn.Flatten(), nn.Linear(3, 2, bias=False))
     with torch.no_grad():
-        net[1].weight.copy_(torch.tensor([[1.5, 0.5, 0.0], [-1.0, 0.0, 0.5]]))
+        net.get_parameter("1.weight").copy_(torch.tensor([[1.5, 0.5, 0.0], [-1.0, 0.0, 0.5]]))
     return net, Examples(torch.tensor([[1.0, 2.0, -0.5]]), torch.tensor([0]))
 
 
@@ -252,7 +252,7 @@ def test_rescaled_filters_have_the_same_basin() -> None:
 
     before = measured()
     with torch.no_grad():
-        net[0].weight.mul_(torch.tensor([[0.5], [3.0], [10.0], [1.0], [0.7], [7.0]]))
+        net.get_parameter("0.weight").mul_(torch.tensor([[0.5], [3.0], [10.0], [1.0], [0.7], [7.0]]))
     assert measured().radii == pytest.approx(before.radii, rel=2e-3)  # BatchNorm's epsilon sees the scale
 
 

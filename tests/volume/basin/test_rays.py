@@ -57,7 +57,7 @@ def test_crossings_are_where_they_are(
     power=st.floats(0.3, 8), scale=st.floats(-3, 3), wobble=st.floats(0, 0.5), cutoff=st.floats(1e-3, 10),
     growth=st.floats(1.05, 4.0), tolerance=st.sampled_from([1e-2, 1e-4, 1e-7]),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_loss_crosses_within_the_tolerance(
     power: float, scale: float, wobble: float, cutoff: float, growth: float, tolerance: float
 ) -> None:

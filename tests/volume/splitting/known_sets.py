@@ -1,4 +1,4 @@
-"""Sets of known volume, and moves that are perfect or useless: what splitting is held against."""
+"""Sets of known volume, moves that are perfect or useless, and tasks of few points: what splitting is held against."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodminima.tasks import Examples, Task
 from goodminima.volume import AbstractMoves, Level, TargetValues, Walked
+
+
+def task_of(x: Tensor, y: list[int]) -> Task:
+    """These points and labels, to learn and to test with."""
+    examples = Examples(x, torch.tensor(y))
+    return Task(train=examples, test=examples, num_classes=max(y) + 1, name="t", origin="test")
 
 
 @dataclass(frozen=True)

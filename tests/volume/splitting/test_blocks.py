@@ -62,7 +62,7 @@ def test_a_walk_leaves_the_prior_within_a_level_as_it_is(prior: AbstractPrior, l
         if isinstance(prior, Sphere):
             np.testing.assert_allclose(walked.theta.norm(dim=1).numpy(), 1.0, rtol=1e-6)
         if np.ptp(reference) > 1e-6:
-            assert stats.ks_2samp(sample, reference).pvalue > FALSE_ALARM
+            assert stats.ks_2samp(sample, reference).pvalue > FALSE_ALARM  # pyright: ignore[reportAttributeAccessIssue] - scipy is not typed
 
 
 @pytest.mark.parametrize("prior", PRIORS, ids=repr)
@@ -144,4 +144,4 @@ def test_priors_without_a_kernel_are_named() -> None:
 @pytest.mark.parametrize("name", ["proposals", "threads"])
 def test_numbers_must_be_positive(name: str) -> None:
     with pytest.raises(ValueError, match=f"BlockMoves.{name} must be at least 1, got 0"):
-        BlockMoves.of_function(_margins, 4, Cube(1.0), **{name: 0})
+        BlockMoves.of_function(_margins, 4, Cube(1.0), **{name: 0})  # pyright: ignore[reportArgumentType] - only of numbers

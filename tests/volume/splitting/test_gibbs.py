@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from known_sets import task_of
 from scipy import stats
 from torch import Tensor, nn
 
 from goodminima.nets import MLP
 from goodminima.population import AbstractPrior, Cube, FanOut, Gaussian, Population, native
-from goodminima.tasks import Examples, Task
+from goodminima.tasks import Task
 from goodminima.volume import Level, split_volume
 from goodminima.volume.splitting.gibbs import GibbsMoves
 
@@ -19,20 +20,15 @@ native_only = pytest.mark.skipif(not native.available(), reason=native.unavailab
 FALSE_ALARM = 1e-6
 
 
-def _task(x: Tensor, y: list[int]) -> Task:
-    examples = Examples(x, torch.tensor(y))
-    return Task(train=examples, test=examples, num_classes=max(y) + 1, name="t", origin="test")
-
-
 def _images(n: int, classes: int, shape: tuple[int, ...]) -> Task:
     x = torch.randn(n, *shape, generator=torch.Generator().manual_seed(3))
-    return _task(x, [i % classes for i in range(n)])
+    return task_of(x, [i % classes for i in range(n)])
 
 
-def _pooled(**options: bool) -> nn.Sequential:
+def _pooled(*, bias: bool = True) -> nn.Sequential:
     return nn.Sequential(
-        *(nn.Conv2d(1, 2, 3, **options), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
-        *(nn.Linear(8, 4, **options), nn.ReLU(), nn.Linear(4, 3, **options)),
+        *(nn.Conv2d(1, 2, 3, bias=bias), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(8, 4, bias=bias), nn.ReLU(), nn.Linear(4, 3, bias=bias)),
     )
 
 
@@ -74,7 +70,7 @@ def test_walks_leave_the_prior_within_a_level_invariant(name: str) -> None:
     values = [_functionals(moves, part) for part in (exact, walked)]
     alarm = FALSE_ALARM / len(values[0])
     for one, other in zip(*values, strict=True):
-        assert stats.ks_2samp(one, other, method="asymp").pvalue > alarm
+        assert stats.ks_2samp(one, other, method="asymp").pvalue > alarm  # pyright: ignore[reportAttributeAccessIssue] - scipy is not typed
 
 
 def _functionals(moves: GibbsMoves, theta: Tensor) -> np.ndarray:
@@ -89,7 +85,7 @@ def _functionals(moves: GibbsMoves, theta: Tensor) -> np.ndarray:
 def test_a_walk_from_one_corner_fills_the_whole_set() -> None:
     """A linear classifier of unit vectors: w_yi - w_ci > 0 for each i, so that these differences are triangular on (0, 2)."""
     d = 12
-    net, task = nn.Linear(d, 2, bias=False), _task(torch.eye(d), [i % 2 for i in range(d)])
+    net, task = nn.Linear(d, 2, bias=False), task_of(torch.eye(d), [i % 2 for i in range(d)])
     moves = GibbsMoves(net, task, Cube(1.0))
     label = task.train.y
     corner = torch.stack([label == 0, label == 1]).float().flatten() * 2 - 1
@@ -107,7 +103,7 @@ def test_splitting_finds_the_volume_of_an_orthant(num_classes: int) -> None:
     """Labels of unit vectors are right by chance, 1 / classes each, and independently."""
     d = 24
     net = nn.Linear(d, num_classes, bias=False)
-    task = _task(torch.eye(d), [i % num_classes for i in range(d)])
+    task = task_of(torch.eye(d), [i % num_classes for i in range(d)])
     split = split_volume(net, task, particles=256, repeats=4, moves=GibbsMoves(net, task, Cube(1.0)))
     logs = np.array([run.estimates[0].log_volume for run in split.runs])
     truth = -d * math.log(num_classes)
@@ -135,6 +131,7 @@ def test_walks_end_where_float64_agrees() -> None:
     walked = moves.walk(inside, level, seed=2, streams=np.arange(len(inside), dtype=np.uint64), sweeps=3)
     exact = Population(net.double(), walked.theta.double()).margin(task.train.x.double(), task.train.y)
     assert (exact > level.margin_above - 1e-5).all()
+    assert isinstance(prior, FanOut)
     half_widths = torch.from_numpy(prior.half_widths(net))
     assert (walked.theta.abs() <= half_widths).all()
 

@@ -16,6 +16,7 @@ def naive_fit_rung(margins: np.ndarray, order: list[int]) -> tuple[list[float], 
     alive = [True] * particles
     thresholds = [-math.inf] * num
     for example in order:
+        still = alive
         for threshold in [*sorted(m for m, a in zip(margins[:, example], alive, strict=True) if a and m <= 0), 0.0]:
             thresholds[example] = threshold
             still = [a and m > threshold for m, a in zip(margins[:, example], alive, strict=True)]

@@ -1,26 +1,27 @@
 """Splitting against volumes known in closed form, and its intervals against how often they hold the truth."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from known_sets import Orthant
+from known_sets import Orthant, task_of
 from scipy import stats
-from torch import Tensor, nn
+from torch import nn
 
 from goodminima.core.status import Status
 from goodminima.nets import LinearModel
 from goodminima.population import AbstractPrior, Cube, Gaussian, native
 from goodminima.search import Fits, bins
-from goodminima.tasks import Examples, Task, wedge
+from goodminima.tasks import wedge
 from goodminima.volume import BlockMoves, GibbsMoves, Split, Stage, split_volume, volume_where
 from goodminima.volume.splitting.sampler import Sampler, SplittingPlan, SplittingRun
 from goodminima.volume.splitting.splitting import moves_for
 
 FALSE_ALARM = 1e-6
 PRIORS = [Cube(1.0), Gaussian(2.0)]
-QUICK = {"particles": 128, "repeats": 4, "sweeps": 4}
+QUICK: dict[str, Any] = {"particles": 128, "repeats": 4, "sweeps": 4}
 
 
 def _close(split: Split, truth: float, which: int = 0) -> None:
@@ -36,11 +37,6 @@ def _close(split: Split, truth: float, which: int = 0) -> None:
     )  # twice the ideal spread is fair
 
 
-def _task(x: Tensor, y: list[int]) -> Task:
-    examples = Examples(x, torch.tensor(y))
-    return Task(train=examples, test=examples, num_classes=max(y) + 1, name="t", origin="test")
-
-
 @pytest.mark.parametrize("prior", PRIORS, ids=repr)
 def test_half_spaces(prior: AbstractPrior) -> None:
     """Through the origin V is 1/2 exactly; off it, the normal tail, or a corner's simplex."""
@@ -50,7 +46,7 @@ def test_half_spaces(prior: AbstractPrior) -> None:
         off = volume_where(
             lambda theta: theta.sum(1, keepdim=True) - 2 * 4 * 10**0.5, dimension=10, prior=prior, **QUICK
         )
-        _close(off, stats.norm.logsf(4))
+        _close(off, float(stats.norm.logsf(4)))
     else:
         off = volume_where(lambda theta: theta.sum(1, keepdim=True) - 3.5, dimension=4, prior=prior, **QUICK)
         _close(off, math.log(0.5**4 / (math.factorial(4) * 2**4)))
@@ -89,7 +85,7 @@ def test_the_cone_of_a_linear_classifier(angle: float) -> None:
     """Two points of the plane that leave an angle to the decision boundary: V = angle / 2 pi under a Gaussian prior."""
     turn = math.pi - angle  # between x_1 and -x_0
     x = torch.tensor([[-math.cos(turn), -math.sin(turn)], [1.0, 0.0]])
-    split = split_volume(nn.Linear(2, 2, bias=False), _task(x, [0, 1]), prior=Gaussian(1.0))
+    split = split_volume(nn.Linear(2, 2, bias=False), task_of(x, [0, 1]), prior=Gaussian(1.0))
     _close(split, math.log(angle / (2 * math.pi)))
     assert (split.population().accuracy(x, torch.tensor([0, 1])) == 1).all()
 
@@ -98,7 +94,7 @@ def test_the_cone_of_a_linear_classifier(angle: float) -> None:
 def test_a_linear_nets_orthant(path: str, general: bool) -> None:
     """The k unit vectors are class 1 when k independent differences of weights are positive: 2^-k."""
     k = 8
-    net, task = nn.Linear(k, 2, bias=False), _task(torch.eye(k), [1] * k)
+    net, task = nn.Linear(k, 2, bias=False), task_of(torch.eye(k), [1] * k)
     moves = BlockMoves.of_net(net, task.train, Cube(1.0)) if general else None
     _close(split_volume(net, task, moves=moves, **QUICK), -k * math.log(2))
 
@@ -115,7 +111,7 @@ def test_the_fastest_moves_that_can_serve_are_taken(monkeypatch: pytest.MonkeyPa
 
 def test_loss_bins_of_a_linear_net() -> None:
     """One point, Gaussian weights: the normalised margin is sqrt(2) times one coordinate of a unit vector in R^4."""
-    net, task = nn.Linear(2, 2, bias=False), _task(torch.tensor([[1.0, 0.0]]), [1])
+    net, task = nn.Linear(2, 2, bias=False), task_of(torch.tensor([[1.0, 0.0]]), [1])
     edges = (0.22, 0.24, 0.3, 0.5)
 
     def below(loss: float) -> float:
@@ -204,7 +200,7 @@ def test_an_empty_set_ends_and_says_so() -> None:
 
 
 def test_contradictory_examples_end_and_say_so() -> None:
-    task = _task(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), [0, 1])
+    task = task_of(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), [0, 1])
     split = split_volume(LinearModel(in_features=2), task, repeats=2, particles=64, sweeps=2)
     assert split.status is Status.EMPTY
     assert split.by_samples[0][1].estimate == pytest.approx(math.log(0.5), abs=0.5)
