@@ -5,7 +5,6 @@ import pkgutil
 from types import FunctionType
 
 import jaxtyping
-import numba
 import numpy as np
 import pytest
 
@@ -36,5 +35,5 @@ def test_but_not_where_a_test_asks_for_it() -> None:
 
 
 def test_compiled_functions_are_as_they_were_written() -> None:
-    assert isinstance(softmin, numba.core.registry.CPUDispatcher)
+    assert type(softmin).__name__ == "CPUDispatcher"
     assert not hasattr(softmin.py_func, "__wrapped__")

@@ -31,6 +31,7 @@ def test_learning_rates_are_those_of_section_2(data: str, epochs: int, falls: in
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_an_unknown_mode_is_named() -> None:
     with pytest.raises(ValueError, match=r"mode 'DA\+L2': choose from vanilla, .* the nearest is 'DA\+l2'"):
         PAPER["cifar10"].recipe("DA+L2")  # pyright: ignore[reportArgumentType]

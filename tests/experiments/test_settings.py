@@ -135,6 +135,7 @@ def toy(**changes: Any) -> Experiment:
     return replace(find("chiang2023/table2"), **(given | changes))
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_dictionaries_are_no_settings() -> None:
     settings: Any = {"samples": 2}
     with pytest.raises(TypeError, match="Cell 'row': settings must be Settings, got a dict"):
