@@ -129,7 +129,7 @@ def _calls_per_second(call: Callable[[], object], seconds: float) -> float:
 
 def our_rate(net: nn.Module, task: Task, *, threads: int, seconds: float) -> float:
     """Guesses per second of `guess_and_check`, the whole call; the best of several stretches."""
-    options = {"accept": _ACCEPT, "wanted": math.inf, "threads": threads, "chunk": 32_768}
+    options = {"accept": _ACCEPT, "num_solutions": math.inf, "threads": threads, "chunk": 32_768}
     budget, best, elapsed = 2048, 0.0, 0.0
     while elapsed < seconds / _STRETCHES:
         budget *= max(2, min(8, int(seconds / _STRETCHES / max(elapsed, 1e-3))))
