@@ -14,10 +14,10 @@ from torch.func import functional_call, replace_all_batch_norm_modules_, vmap
 
 from goodminima.core.checks import check_choice
 from goodminima.core.isolation import isolated_rng
+from goodminima.population.compiled import CompiledNet
 from goodminima.population.parameters import Slot, slots
 from goodminima.population.population import cross_entropy, evaluator_of
 from goodminima.population.private_copies import PrivateCopies, private_copy
-from goodminima.population.stack import stack_of
 from goodminima.tasks.task import Examples
 
 logger = logging.getLogger(__name__)
@@ -186,7 +186,8 @@ def _plain_stack_loss(
     """The fast paths of a Population, for a net that has them; such a net has no BatchNorm."""
     _check_mode(batch_norm, statistics)
     still = private_copy(net).eval().to(batch.x.device)
-    if stack_of(still) is None:
+    compiled = CompiledNet.of(still, tuple(batch.x.shape[1:]))
+    if compiled.stack is None:
         return None
 
     def reduce(theta: Tensor, logits: Tensor, rows: slice) -> Tensor:
@@ -195,7 +196,8 @@ def _plain_stack_loss(
         return torch.stack([criterion(each, batch.y[rows]) for each in logits])
 
     def mean(theta: Tensor) -> Tensor:
-        return evaluator_of(still, theta, tuple(batch.x.shape[1:])).by_chunks(theta, batch.x, reduce).mean(1)
+        evaluator = evaluator_of(still, theta, compiled.input_shape, compiled=compiled)
+        return evaluator.by_chunks(theta, batch.x, reduce).mean(1)
 
     return mean
 

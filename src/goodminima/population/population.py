@@ -219,6 +219,7 @@ def evaluator_of(
     theta: Float[Tensor, "P D"],
     shape: tuple[int, ...],
     *,
+    compiled: CompiledNet | None = None,
     copies: Callable[[], PrivateCopies[nn.Module]] | None = None,
 ) -> Evaluator:
     """The fastest evaluator that can run these members of `net` on examples of one shape; many threads may share it.
@@ -227,6 +228,7 @@ def evaluator_of(
         net: The net. It is not touched.
         theta: The members.
         shape: Of one example.
+        compiled: The net, compiled for that shape: whoever asks again and again compiles it once. Compiled here unless given.
         copies: Gives what a net that is no stack is evaluated in; copies of its own unless given.
 
     Returns:
@@ -235,7 +237,7 @@ def evaluator_of(
     Raises:
         ValueError: If the net is no stack and has Dropout or BatchNorm in training mode.
     """
-    compiled = CompiledNet.of(net, shape)
+    compiled = compiled or CompiledNet.of(net, shape)
     stack = compiled.stack
     if stack is None or unknown_layers(StackEngine.BATCHED, stack):
         if net.training and any(isinstance(module, _STATEFUL) for module in net.modules()):
